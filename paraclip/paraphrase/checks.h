@@ -1,0 +1,72 @@
+#pragma once
+
+#include "paraclip/paraphrase/backend.h"
+#include "paraclip/paraphrase/recipe.h"
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace paraclip {
+
+/// Why an output of the language model is not used, in the order in which it is checked.
+enum class Reject {
+  kCut,         ///< It ran into the token limit.
+  kEmpty,       ///< Nothing is left after cleaning.
+  kNotText,     ///< Not UTF-8, control characters, or less than half of it letters.
+  kRefusal,     ///< The model talks about itself or declines.
+  kPromptEcho,  ///< It repeats the prompt or an example, or speaks of captions and paraphrases.
+  kCopy,        ///< The same words as the source or the caption.
+  kTooShort,    ///< Under two words, or under 0.3 of the source's.
+  kTooLong,     ///< Over 40 words, or over twice the source's plus four.
+  kLostNumber,  ///< A number of the source is missing.
+  kLostName,    ///< A capitalised word of the source is missing.
+  kTooLittleChange,  ///< Fewer content words replaced than the step asks for.
+};
+
+constexpr size_t kRejectCount = static_cast<size_t>(Reject::kTooLittleChange) + 1;
+
+/// The name used in files: "lost_number".
+std::string_view reject_name(Reject reason);
+
+/// The output without what models put around an answer: reasoning in <think> tags, lead-ins such as
+/// "Paraphrase:", list marks, quotes, further lines, repeated blanks. What `source` itself has is
+/// kept.
+std::string clean_output(std::string_view output, std::string_view source);
+
+/// Of the distinct content-word stems of `source`, the share that `text` lacks, in [0, 1]. All
+/// words count where the source has no content words.
+double changed_share(std::string_view source, std::string_view text);
+
+/// What an output was judged by.
+struct CheckContext {
+  std::string_view caption;  ///< The caption that step 1 started from.
+  std::string_view source;   ///< What this step was asked to paraphrase.
+  const RecipeStep* step;    ///< For its prompt, examples and min_change.
+};
+
+/// An output after cleaning, and why it is rejected, if it is.
+struct JudgedOutput {
+  std::string text;
+  std::optional<Reject> reject;
+};
+
+/// Cleans and checks one completion.
+JudgedOutput judge_output(const Completion& completion, const CheckContext& context);
+
+/// How good an accepted output is as an answer to step `step` (0 or 1), in [0, 1]: 1 less the
+/// distance of its wording from what the step is for. The wording's novelty is the Dice distance
+/// between the content-word stems of source and output; step 1, which rewords lightly and keeps the
+/// meaning, aims at 0.25, step 2, which looks for other words, at 0.65: beyond that an output more
+/// often has drifted away.
+double output_score(std::string_view source, std::string_view text, size_t step);
+
+/// The place of the best accepted output by output_score, the first among equals; nothing if none
+/// was accepted.
+std::optional<size_t> choose_output(std::span<const JudgedOutput> outputs, std::string_view source,
+                                    size_t step);
+
+}  // namespace paraclip
