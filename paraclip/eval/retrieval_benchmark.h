@@ -4,6 +4,7 @@
 #include "paraclip/base/progress.h"
 #include "paraclip/eval/paraphrased_retrieval.h"
 #include "paraclip/eval/retrieval.h"
+#include "paraclip/eval/retrieval_data.h"
 
 #include <ATen/core/Tensor.h>
 
@@ -17,21 +18,6 @@ namespace paraclip {
 
 /// Turns n texts into float32 unit rows [n, width].
 using TextEncoder = std::function<at::Tensor(const std::vector<std::string>& texts)>;
-
-/// What to measure retrieval on. At least one of `captions` and `pairs` is needed.
-struct RetrievalOptions {
-  std::filesystem::path image_embeddings;  ///< Folder for ImageEmbeddings::load().
-  /// Image ids, one a line: the pool. Left out, the pool is the images that `captions` names, and
-  /// without captions all images.
-  std::filesystem::path images;
-  std::filesystem::path captions;           ///< TSV with the columns image_id, caption.
-  std::filesystem::path pairs;              ///< TSV with the columns query, paraphrase.
-  int64_t k = 10;                           ///< Depth of AO@k and JS@k.
-  std::vector<int64_t> recall_k{1, 5, 10};  ///< Depths of recall@k.
-
-  /// Throws kUsage.
-  void validate() const;
-};
 
 /// What one encoder reached, with all that is needed to read the numbers and to compare them.
 struct RetrievalReport {
@@ -53,10 +39,7 @@ struct RetrievalReport {
 /// on any number of encoders.
 class RetrievalBenchmark {
  public:
-  /// Reads all files. With `images` given, captions of other images are left out and counted.
-  /// Throws kIo; kUsage for bad options and for depths that exceed the pool; kData for malformed
-  /// files, blank texts, an image listed twice, and image ids without an embedding (their count and
-  /// the first few).
+  /// Reads the data. Throws as load_retrieval_data().
   static RetrievalBenchmark load(const RetrievalOptions& options);
 
   /// Encodes every distinct text once and measures. `progress` counts texts. Throws what the
@@ -65,36 +48,22 @@ class RetrievalBenchmark {
   RetrievalReport run(const TextEncoder& encode, const ProgressCallback& progress = {}) const;
 
   /// Writes one line of JSON for each caption, image and pair to `path`: what it is and its rank
-  /// (null below the greatest depth) or its AO@k and JS@k in percent. `report` must come from
-  /// this benchmark. Throws kIo.
+  /// (null below the greatest depth) or its AO@k and JS@k in percent. `report` must come from this
+  /// benchmark. Throws kIo.
   void write_examples(const RetrievalReport& report, const std::filesystem::path& path) const;
 
   /// The width of the image embeddings.
-  int64_t width() const { return images_.size(1); }
+  int64_t width() const { return data_.images.size(1); }
 
  private:
-  struct Reader;
-
-  RetrievalBenchmark() = default;
+  RetrievalBenchmark(RetrievalData data, int64_t k, std::vector<int64_t> recall_k);
   at::Tensor encode_texts(const TextEncoder& encode, const ProgressCallback& progress) const;
   void measure_captions(const at::Tensor& vectors, RetrievalReport& report) const;
   void measure_pairs(const at::Tensor& vectors, RetrievalReport& report) const;
 
-  std::string pool_;  // In words.
-  int64_t k_ = 0;
-  std::vector<int64_t> recall_k_;  // Ascending, distinct.
-
-  std::vector<std::string> image_ids_;  // Of the pool.
-  at::Tensor images_;                   // [pool, width]
-  std::vector<std::string> texts_;      // Distinct.
-
-  std::vector<int64_t> caption_text_;    // Of each caption, the row in texts_.
-  std::vector<int64_t> caption_image_;   // Of each caption, the row in queried_images_.
-  std::vector<int64_t> queried_images_;  // Rows in images_ of the images that have a caption.
-  int64_t captions_left_out_ = 0;
-
-  std::vector<int64_t> pair_query_;  // Rows in texts_.
-  std::vector<int64_t> pair_paraphrase_;
+  RetrievalData data_;
+  int64_t k_;
+  std::vector<int64_t> recall_k_;
 };
 
 }  // namespace paraclip
