@@ -2,7 +2,7 @@
 #
 # Headers are included from the root ("paraclip/io/npy.h"). Each folder's headers are reached through a link of its
 # own in the build tree, so that an include from a folder above does not compile.
-set(PARACLIP_LOWER_LAYER "")
+set(PARACLIP_LOWER_LAYER "" CACHE INTERNAL "The layer that the next one links")
 
 function(paraclip_layer name)
   cmake_parse_arguments(arg "TORCH" "" "SOURCES;LINKS" ${ARGN})
@@ -16,7 +16,6 @@ function(paraclip_layer name)
   if(arg_TORCH)
     target_precompile_headers(${target} REUSE_FROM paraclip_torch_pch)
   endif()
-  set(PARACLIP_LOWER_LAYER ${target} PARENT_SCOPE)
   set(PARACLIP_LOWER_LAYER ${target} CACHE INTERNAL "The layer that the next one links")
 endfunction()
 
