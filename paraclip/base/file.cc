@@ -3,11 +3,13 @@
 #include "paraclip/base/error.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
@@ -37,6 +39,7 @@ class Descriptor {
     if (fd_ >= 0) ::close(fd_);
   }
   int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
 
  private:
   int fd_;
@@ -67,6 +70,37 @@ void sync_parent(const fs::path& path) {
   sync_path(parent.empty() ? fs::path(".") : parent, O_RDONLY | O_DIRECTORY);
 }
 
+// Puts `fresh` in the place of `path`, so that a crash leaves one of the two there.
+void swap_folders(const fs::path& fresh, const fs::path& path) {
+  if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_EXCHANGE) == 0) return;
+  if (errno != EINVAL && errno != ENOSYS) fail_errno("write", path, errno);
+  // A file system that cannot exchange names (NFS).
+  const fs::path old = path.string() + ".old";
+  std::error_code error;
+  fs::remove_all(old, error);
+  if (::rename(path.c_str(), old.c_str()) != 0) fail_errno("write", path, errno);
+  if (::rename(fresh.c_str(), path.c_str()) != 0) {
+    const int code = errno;
+    ::rename(old.c_str(), path.c_str());
+    fail_errno("write", path, code);
+  }
+  fs::remove_all(old, error);
+}
+
+// The offset behind the last newline before `size`.
+int64_t end_of_lines(int fd, int64_t size, const fs::path& path) {
+  char block[4096];
+  for (int64_t end = size; end > 0;) {
+    const int64_t begin = std::max<int64_t>(0, end - static_cast<int64_t>(sizeof block));
+    const ssize_t count = ::pread(fd, block, static_cast<size_t>(end - begin), begin);
+    if (count != end - begin) fail_errno("read", path, errno);
+    const size_t newline = std::string_view(block, static_cast<size_t>(count)).rfind('\n');
+    if (newline != std::string_view::npos) return begin + static_cast<int64_t>(newline) + 1;
+    end = begin;
+  }
+  return 0;
+}
+
 fs::path without_trailing_slash(fs::path path) {
   return path.has_filename() ? path : path.parent_path();
 }
@@ -74,7 +108,8 @@ fs::path without_trailing_slash(fs::path path) {
 }  // namespace
 
 std::shared_ptr<const MappedFile> MappedFile::open(const fs::path& path) {
-  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // A named pipe without a writer must not block.
+  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (descriptor.get() < 0) fail_errno("open", path, errno);
   struct stat status {};
   if (::fstat(descriptor.get(), &status) != 0) fail_errno("open", path, errno);
@@ -98,14 +133,17 @@ MappedFile::~MappedFile() {
 std::string read_file(const fs::path& path) { return std::string(MappedFile::open(path)->text()); }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {
-  temporary_ = path_.string() + ".tmpXXXXXX";
-  std::string pattern = temporary_.string();
-  fd_ = ::mkostemp(pattern.data(), O_CLOEXEC);
-  if (fd_ < 0) fail_errno("create", path_, errno);
-  temporary_ = pattern;
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  ::fchmod(fd_, 0666 & ~mask);
+  std::error_code ignored;
+  const fs::file_status status = fs::status(path_, ignored);
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
+    fail(ErrorKind::kIo, "cannot write {}: it is not a regular file, and would be replaced",
+         path_.string());
+  }
+  for (int serial = 0; fd_ < 0; ++serial) {
+    temporary_ = fmt::format("{}.tmp{}-{}", path_.string(), ::getpid(), serial);
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd_ < 0 && errno != EEXIST) fail_errno("create", path_, errno);
+  }
 }
 
 AtomicFile::~AtomicFile() {
@@ -116,8 +154,12 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::write(std::string_view data) {
-  buffer_.append(data);
-  if (buffer_.size() >= kBufferSize) flush();
+  if (buffer_.size() + data.size() < kBufferSize) {
+    buffer_.append(data);
+    return;
+  }
+  flush();
+  if (const int error = write_all(fd_, data.data(), data.size())) fail_errno("write", path_, error);
 }
 
 void AtomicFile::write(std::span<const std::byte> data) {
@@ -167,20 +209,14 @@ void AtomicDirectory::commit() {
     if (entry.is_directory()) sync_path(entry.path(), O_RDONLY | O_DIRECTORY);
   }
   sync_path(temporary_, O_RDONLY | O_DIRECTORY);
-  std::error_code error;
-  const fs::path old = path_.string() + ".old";
-  fs::remove_all(old, error);
-  if (fs::exists(path_)) fs::rename(path_, old, error);
-  if (!error) fs::rename(temporary_, path_, error);
-  if (error) {
-    const int code = error.value();
-    std::error_code ignored;
-    if (!fs::exists(path_) && fs::exists(old)) fs::rename(old, path_, ignored);
-    fail_errno("write", path_, code);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    if (errno != ENOTEMPTY && errno != EEXIST) fail_errno("write", path_, errno);
+    swap_folders(temporary_, path_);
   }
   committed_ = true;
   sync_parent(path_);
-  fs::remove_all(old, error);
+  std::error_code ignored;
+  fs::remove_all(temporary_, ignored);
 }
 
 void replace_symlink(const fs::path& link, const fs::path& target) {
@@ -194,31 +230,20 @@ void replace_symlink(const fs::path& link, const fs::path& target) {
 }
 
 AppendFile::AppendFile(fs::path path) : path_(std::move(path)) {
-  fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-  if (fd_ < 0) fail_errno("open", path_, errno);
-  const Descriptor guard(fd_);
-  if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+  Descriptor file(::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
+  if (file.get() < 0) fail_errno("open", path_, errno);
+  if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) fail_errno("lock", path_, errno);
     fail(ErrorKind::kUsage,
          "{} is in use by another run; wait for it to end or choose another output",
          path_.string());
   }
   // A crash may have cut the last line: keep whole lines only.
-  int64_t size = ::lseek(fd_, 0, SEEK_END);
-  int64_t whole = size;
-  char block[4096];
-  while (whole > 0) {
-    const int64_t begin = std::max<int64_t>(0, whole - static_cast<int64_t>(sizeof block));
-    const ssize_t count = ::pread(fd_, block, static_cast<size_t>(whole - begin), begin);
-    if (count != whole - begin) fail_errno("read", path_, errno);
-    const std::string_view text(block, static_cast<size_t>(count));
-    const size_t newline = text.rfind('\n');
-    whole = newline == std::string_view::npos ? begin : begin + static_cast<int64_t>(newline) + 1;
-    if (newline != std::string_view::npos) break;
-  }
-  if (whole != size && ::ftruncate(fd_, whole) != 0) fail_errno("repair", path_, errno);
-  size_ = whole;
-  fd_ = ::dup(fd_);  // the guard closes the first one on every path
-  if (fd_ < 0) fail_errno("open", path_, errno);
+  const int64_t size = ::lseek(file.get(), 0, SEEK_END);
+  size_ = end_of_lines(file.get(), size, path_);
+  if (size_ != size && ::ftruncate(file.get(), size_) != 0) fail_errno("repair", path_, errno);
+  sync_parent(path_);
+  fd_ = file.release();
 }
 
 AppendFile::~AppendFile() {

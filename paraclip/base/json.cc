@@ -3,32 +3,39 @@
 #include "paraclip/base/error.h"
 #include "paraclip/base/file.h"
 
-#include <set>
+#include <functional>
+#include <unordered_set>
 #include <vector>
 
 namespace paraclip {
 namespace {
 
+// Deeper values would exhaust the stack of code that walks them.
+constexpr int kMaxDepth = 100;
+
 // nlohmann's callback sees every key: enough to reject a repeated one, which it would otherwise
 // resolve silently.
-class DuplicateKeys {
+class Strictness {
  public:
-  bool operator()(int /*depth*/, Json::parse_event_t event, Json& parsed) {
+  explicit Strictness(std::string_view where) : where_(where) {}
+
+  bool operator()(int depth, Json::parse_event_t event, Json& parsed) {
     using Event = Json::parse_event_t;
+    if (depth > kMaxDepth) {
+      fail(ErrorKind::kData, "{}: the JSON is nested deeper than {} levels", where_, kMaxDepth);
+    }
     if (event == Event::object_start) keys_.emplace_back();
     if (event == Event::object_end) keys_.pop_back();
-    if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second &&
-        duplicate_.empty()) {
-      duplicate_ = parsed.get<std::string>();
+    if (event == Event::key && !keys_.back().insert(parsed.get<std::string>()).second) {
+      fail(ErrorKind::kData, "{}: the key \"{}\" appears twice in one object", where_,
+           parsed.get<std::string>());
     }
     return true;
   }
 
-  const std::string& duplicate() const { return duplicate_; }
-
  private:
-  std::vector<std::set<std::string>> keys_;
-  std::string duplicate_;
+  std::string_view where_;
+  std::vector<std::unordered_set<std::string>> keys_;
 };
 
 const Json& member(const Json& object, std::string_view key, std::string_view where) {
@@ -55,21 +62,15 @@ bool absent(const Json& object, std::string_view key) {
 }  // namespace
 
 Json parse_json(std::string_view text, std::string_view where) {
-  DuplicateKeys duplicates;
-  Json value;
   try {
-    value = Json::parse(text, std::ref(duplicates));
+    Strictness strictness(where);
+    return Json::parse(text, std::ref(strictness));
   } catch (const nlohmann::json::exception& error) {
     const std::string message = error.what();
     const size_t start = message.find("] ");
     fail(ErrorKind::kData, "{}: not valid JSON: {}", where,
          start == std::string::npos ? message : message.substr(start + 2));
   }
-  if (!duplicates.duplicate().empty()) {
-    fail(ErrorKind::kData, "{}: the key \"{}\" appears twice in one object", where,
-         duplicates.duplicate());
-  }
-  return value;
 }
 
 Json read_json(const std::filesystem::path& path) {
@@ -84,7 +85,8 @@ std::string json_string(const Json& object, std::string_view key, std::string_vi
 
 int64_t json_integer(const Json& object, std::string_view key, std::string_view where) {
   const Json& value = member(object, key, where);
-  if (!value.is_number_integer()) wrong_type(key, "an integer", value, where);
+  const bool fits = !value.is_number_unsigned() || value.get<uint64_t>() <= uint64_t{INT64_MAX};
+  if (!value.is_number_integer() || !fits) wrong_type(key, "a 64-bit integer", value, where);
   return value.get<int64_t>();
 }
 

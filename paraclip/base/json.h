@@ -13,7 +13,8 @@ namespace paraclip {
 using Json = nlohmann::ordered_json;
 
 /// Parses `text`; `where` names its source in messages ("captions.jsonl, line 3"). A key that
-/// appears twice in one object, which parsers resolve differently, is an error. Throws kData.
+/// appears twice in one object, which parsers resolve differently, and values nested deeper than 100
+/// levels are errors. Throws kData.
 Json parse_json(std::string_view text, std::string_view where);
 
 /// Reads and parses the file `path`. Throws kIo, kData.

@@ -1,8 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <filesystem>
-#include <string>
+#include <memory>
 #include <string_view>
 
 namespace paraclip {
@@ -17,10 +18,6 @@ class EventWriter {
  public:
   /// Makes `folder` where it is missing, and a new event file in it. Throws kIo.
   explicit EventWriter(const std::filesystem::path& folder);
-  EventWriter(const EventWriter&) = delete;
-  EventWriter& operator=(const EventWriter&) = delete;
-  /// Flushes, without reporting failure.
-  ~EventWriter();
 
   /// The event file.
   const std::filesystem::path& path() const { return path_; }
@@ -32,11 +29,15 @@ class EventWriter {
   void flush();
 
  private:
+  struct Close {
+    void operator()(std::FILE* file) const { std::fclose(file); }
+  };
+
   void record(std::string_view event);
+  [[noreturn]] void fail_write() const;
 
   std::filesystem::path path_;
-  std::string buffer_;
-  int fd_ = -1;
+  std::unique_ptr<std::FILE, Close> file_;
 };
 
 }  // namespace paraclip
