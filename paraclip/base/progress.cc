@@ -40,7 +40,11 @@ std::string progress_line(const ProgressState& state, int64_t since, double seco
     }
   }
   if (!state.detail.empty()) line += ", " + state.detail;
-  if (line.size() > width) line.resize(width);
+  if (line.size() > width) {
+    // Not between the bytes of one UTF-8 character.
+    while (width > 0 && (static_cast<unsigned char>(line[width]) & 0xC0) == 0x80) --width;
+    line.resize(width);
+  }
   return line;
 }
 
