@@ -39,8 +39,9 @@ struct HttpBackendOptions {
 /// Status 408, 409, 425, 429 and 5xx, connection errors, time-outs and answers that are not what
 /// the protocol says are tried again with exponential back-off and jitter, not before the server's
 /// Retry-After. A request that waits keeps its place, so an overloaded server is asked more slowly.
-/// Other statuses fail the request; 401, 403 and 404, which all requests would meet, fail the run,
-/// and so do eight failed requests in a row without any answer between them.
+/// Other statuses fail the request; 401, 403 and 404, which all requests would meet, fail the run
+/// (kUsage), and so do eight failed requests without an answer between them (kNetwork). Those eight
+/// are not reported, so they are asked again when the run is resumed.
 class HttpBackend : public Backend {
  public:
   /// Throws kUsage for invalid options.
