@@ -3,6 +3,7 @@
 #include "paraclip/base/file.h"
 #include "paraclip/base/log.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -19,6 +20,12 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   app.add_option("--threads", options.threads, "Compute threads; 0: one for each core")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
+}
+
+void apply_common_options(const CommonOptions& options) {
+  log().set_level(options.quiet ? spdlog::level::warn : spdlog::level::info);
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  at::set_num_threads(options.threads > 0 ? options.threads : cores);
 }
 
 ProgressCallback make_progress(const CommonOptions& options) {

@@ -1,0 +1,251 @@
+#include "paraclip/train/trainer.h"
+
+#include "paraclip/base/error.h"
+#include "paraclip/base/file.h"
+#include "paraclip/base/log.h"
+#include "paraclip/base/random.h"
+#include "paraclip/base/signals.h"
+#include "paraclip/train/schedule.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+namespace paraclip {
+namespace {
+
+// exp(logit_scale) stays in [1, 100], as in CLIP (Radford et al., 2021, section 2.5).
+const double kLargestLogitScale = std::log(100.0);
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+Trainer::Trainer(TextModel& model, const TrainingSet& set, const ImageEmbeddings& images,
+                 TrainOptions options, Evaluator evaluate, ProgressCallback progress)
+    : model_(model),
+      set_(set),
+      images_(images),
+      options_(std::move(options)),
+      evaluate_(std::move(evaluate)),
+      progress_(std::move(progress)),
+      steps_per_epoch_(set.size() / options_.batch_size),
+      store_(options_.output) {
+  options_.validate();
+  if (images_.width() != model_.config().text.projection_dim) {
+    fail(ErrorKind::kData,
+         "the image embeddings are {} wide, but the model {} embeds texts in {} dimensions: they "
+         "come from another model",
+         images_.width(), model_.folder().string(), model_.config().text.projection_dim);
+  }
+  if (steps_per_epoch_ == 0) {
+    fail(ErrorKind::kData, "{} triples are fewer than one batch of {}; use a smaller --batch-size",
+         set_.size(), options_.batch_size);
+  }
+  state_.identity = options_.trajectory();
+  state_.identity["triples"] = set_.fingerprint();
+  state_.identity["base model"] = model_.fingerprint();
+  state_.threads = at::get_num_threads();
+
+  model_.tower().set_trainable(true);
+  std::vector<NamedTensor> trained = model_.tower().parameters();
+  if (options_.freeze_temperature) {
+    trained.back().second.set_requires_grad(false);
+    trained.pop_back();
+  }
+  optimizer_ = std::make_unique<AdamW>(std::move(trained), options_.adamw);
+}
+
+std::vector<int64_t> Trainer::samples_of(int64_t step) const {
+  const Permutation order(static_cast<uint64_t>(set_.size()), options_.seed,
+                          static_cast<uint64_t>(step / steps_per_epoch_));
+  const int64_t first = step % steps_per_epoch_ * options_.batch_size;
+  std::vector<int64_t> samples(static_cast<size_t>(options_.batch_size));
+  for (int64_t i = 0; i < options_.batch_size; ++i) {
+    samples[static_cast<size_t>(i)] = static_cast<int64_t>(order(static_cast<uint64_t>(first + i)));
+  }
+  return samples;
+}
+
+TripleBatch Trainer::embed(const std::vector<int64_t>& samples, int64_t& tokens) const {
+  TripleBatch batch;
+  std::vector<std::vector<int64_t>> texts;
+  texts.reserve(samples.size() * TrainingSet::kParts);
+  std::vector<int64_t>* identities[] = {&batch.caption_ids, &batch.paraphrase_1_ids,
+                                        &batch.paraphrase_2_ids};
+  for (const auto part :
+       {TrainingSet::kCaption, TrainingSet::kParaphrase1, TrainingSet::kParaphrase2}) {
+    for (const int64_t sample : samples) {
+      texts.push_back(set_.tokens(sample, part));
+      identities[part]->push_back(set_.identity(sample, part));
+    }
+  }
+  for (const int64_t sample : samples) batch.image_ids.push_back(set_.image_row(sample));
+  batch.image = images_.rows(batch.image_ids);
+
+  const PackedText packed = pack(texts, model_.config().text);
+  tokens = packed.tokens();
+  const std::vector<at::Tensor> parts =
+      normalize_rows(model_.tower().forward(packed)).chunk(TrainingSet::kParts);
+  batch.caption = parts[TrainingSet::kCaption];
+  batch.paraphrase_1 = parts[TrainingSet::kParaphrase1];
+  batch.paraphrase_2 = parts[TrainingSet::kParaphrase2];
+  return batch;
+}
+
+StepReport Trainer::step(const std::vector<int64_t>& samples, double learning_rate) {
+  StepReport report;
+  optimizer_->zero_grad();
+  const TripleBatch batch = embed(samples, report.tokens);
+  const at::Tensor& logit_scale = model_.tower().logit_scale();
+  const ParaclipLoss loss = paraclip_loss(batch, logit_scale, options_.loss);
+  report.loss = loss.total.item<double>();
+  report.image_loss = loss.image.item<double>();
+  report.caption_loss = loss.caption.item<double>();
+  report.paraphrase_loss = loss.paraphrase.item<double>();
+  report.finite = std::isfinite(report.loss);
+  if (!report.finite) return report;
+
+  loss.total.backward();
+  report.grad_norm = gradient_norm(model_.tower().parameters());
+  report.finite = std::isfinite(report.grad_norm);
+  if (!report.finite) return report;
+  if (options_.grad_clip_norm > 0) {
+    clip_gradients(model_.tower().parameters(), report.grad_norm, options_.grad_clip_norm);
+  }
+  optimizer_->step(learning_rate);
+  at::Tensor(logit_scale.detach()).clamp_(0.0, kLargestLogitScale);
+  return report;
+}
+
+void Trainer::start() {
+  make_directories(options_.output);
+  if (options_.resume) {
+    const int threads = state_.threads;
+    state_ = store_.resume(model_, *optimizer_, state_.identity);
+    if (state_.threads != threads) {
+      log().warn(
+          "the run was started with {} threads and goes on with {}: the result will be "
+          "equal up to rounding only",
+          state_.threads, threads);
+    }
+    log_ = std::make_unique<MetricsLog>(options_.output, state_.step);
+    log().info("resuming {} at step {} of {}", options_.output.string(), state_.step,
+               total_steps());
+    return;
+  }
+  if (!store_.empty()) {
+    fail(ErrorKind::kUsage,
+         "{} already holds a run; add --resume to go on with it, or choose "
+         "another --output",
+         options_.output.string());
+  }
+  log_ = std::make_unique<MetricsLog>(options_.output, /*step=*/-1);
+  evaluate_now();
+  save();
+}
+
+TrainState Trainer::run() {
+  start();
+  int64_t skipped_in_a_row = 0;
+  auto since = std::chrono::steady_clock::now();
+  int64_t since_step = state_.step;
+  while (state_.step < total_steps()) {
+    if (stop_requested()) {
+      save();
+      fail(ErrorKind::kInterrupted, "interrupted at step {} of {}; add --resume to go on",
+           state_.step, total_steps());
+    }
+    const double rate =
+        cosine_learning_rate(state_.step, options_.learning_rate, options_.warmup, total_steps());
+    const StepReport report = step(samples_of(state_.step), rate);
+    ++state_.step;
+    state_.skipped += report.finite ? 0 : 1;
+    skipped_in_a_row = report.finite ? 0 : skipped_in_a_row + 1;
+    if (skipped_in_a_row >= options_.max_skipped) {
+      fail(ErrorKind::kNumeric,
+           "gave up after {} non-finite steps in a row (loss {}, gradient norm {}) at step {}; the "
+           "last checkpoint is untouched; try a lower --lr",
+           skipped_in_a_row, report.loss, report.grad_norm, state_.step);
+    }
+    const bool last = state_.step == total_steps();
+    if (state_.step % options_.log_every == 0 || last || !report.finite) {
+      const double seconds = seconds_since(since) / static_cast<double>(state_.step - since_step);
+      log_step(report, rate, seconds);
+      since = std::chrono::steady_clock::now();
+      since_step = state_.step;
+    }
+    if (progress_) {
+      progress_(
+          {"train", "steps", state_.step, total_steps(), fmt::format("loss {:.4f}", report.loss)});
+    }
+    const bool evaluates = state_.step % options_.eval_every == 0 || last;
+    const bool saves = options_.save_every > 0 && state_.step % options_.save_every == 0;
+    if (evaluates) evaluate_now();
+    if (evaluates || saves) {
+      save();
+      since = std::chrono::steady_clock::now();
+      since_step = state_.step;
+    }
+  }
+  return state_;
+}
+
+void Trainer::log_step(const StepReport& report, double learning_rate, double seconds) {
+  Json values = Json::object();
+  values["epoch"] = static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_);
+  values["loss"] = report.loss;
+  values["loss_image"] = report.image_loss;
+  values["loss_caption"] = report.caption_loss;
+  values["loss_paraphrase"] = report.paraphrase_loss;
+  values["lr"] = learning_rate;
+  values["logit_scale"] = std::exp(model_.tower().logit_scale().item<double>());
+  values["grad_norm"] = report.grad_norm;
+  values["tokens"] = report.tokens;
+  values["skipped"] = state_.skipped;
+  values["triples_per_second"] = static_cast<double>(options_.batch_size) / seconds;
+  log_->write("train", state_.step, values);
+}
+
+std::string Trainer::choose_best_metric(const Json& metrics) const {
+  if (!options_.best_metric.empty()) {
+    if (metrics.contains(options_.best_metric)) return options_.best_metric;
+    fail(ErrorKind::kUsage, "--best-metric {}: the evaluation gives {}", options_.best_metric,
+         dump_json(metrics));
+  }
+  for (const char* prefix : {"ao@", "t2i_recall@"}) {
+    for (const auto& [name, value] : metrics.items()) {
+      if (name.starts_with(prefix)) return name;
+    }
+  }
+  return metrics.empty() ? "" : metrics.begin().key();
+}
+
+void Trainer::evaluate_now() {
+  if (!evaluate_) {
+    state_.best_step = state_.step;
+    return;
+  }
+  const Json metrics = evaluate_(model_);
+  state_.last_metrics = metrics;
+  if (state_.step == 0) state_.first_metrics = metrics;
+  const double value = metrics.at(choose_best_metric(metrics)).get<double>();
+  if (!state_.best_value || value > *state_.best_value) {
+    state_.best_value = value;
+    state_.best_step = state_.step;
+    state_.best_metrics = metrics;
+  }
+  log_->write("eval", state_.step, metrics);
+}
+
+void Trainer::save() {
+  state_.optimizer_steps = optimizer_->steps();
+  store_.save(model_, *optimizer_, state_, options_.text_only);
+}
+
+}  // namespace paraclip
