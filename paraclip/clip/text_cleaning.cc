@@ -17,6 +17,11 @@ bool is_plain(unsigned char c) {
   return (c >= 0x20 && c < 0x7F && c != '&') || c == '\t' || c == '\n' || c == '\f' || c == '\r';
 }
 
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
 char to_lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 
 std::string lower_ascii(std::string_view text) {
@@ -186,12 +191,12 @@ std::string clean_open_clip(std::string_view text) {
 }
 
 std::string clean_hf(std::string_view text) {
-  const auto ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
-  if (std::all_of(text.begin(), text.end(), ascii)) return lower_ascii(text);
+  if (is_ascii(text)) return lower_ascii(text);
   return encode_utf8(to_lower(to_nfc(decode_utf8(text)), /*final_sigma=*/false));
 }
 
 bool suspected_mojibake(std::string_view text) {
+  if (is_ascii(text)) return false;
   unsigned missing = 0;  // Continuation bytes still to come.
   for (const char32_t c : decode_utf8(text)) {
     const unsigned byte = windows_1252_byte(c);

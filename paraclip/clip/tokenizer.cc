@@ -51,11 +51,12 @@ class WordScanner {
     while (position_ < text_.size() && (first = classify(end)) == CharacterClass::kSpace)
       position_ = end;
     if (position_ == text_.size()) return {};
-    if (position_ >= limit_) limit_ = find_limit();
+    if (position_ >= special_end_) special_end_ = position_ + split_special_length();
+    const size_t limit = special_end_ > position_ ? special_end_ : text_.size();
     if (const size_t length = literal_length(); length > 0) {
       end = position_ + length;
     } else if (first != CharacterClass::kNumber) {
-      for (size_t after = end; end < limit_ && classify(after) == first;) end = after;
+      for (size_t after = end; end < limit && classify(after) == first;) end = after;
     }
     const std::string_view word = text_.substr(position_, end - position_);
     position_ = end;
@@ -79,13 +80,11 @@ class WordScanner {
     return class_of(c);
   }
 
-  // Where a word that begins here must end. transformers finds special tokens that lower-casing
-  // brought forth, but its byte-level step takes them apart again: "<|", "endoftext", "|>".
-  size_t find_limit() const {
-    if (family_ == TokenizerFamily::kHf) {
-      if (const size_t length = match_any(kHfSpecials); length > 0) return position_ + length;
-    }
-    return text_.size();
+  // The length of a special token at the current place that words must not reach out of, or 0.
+  // transformers finds the ones that lower-casing brought forth, but its byte-level step takes them
+  // apart again: "<|", "endoftext", "|>".
+  size_t split_special_length() const {
+    return family_ == TokenizerFamily::kHf && text_[position_] == '<' ? match_any(kHfSpecials) : 0;
   }
 
   // The length of the special token or contraction at the current place, or 0.
@@ -125,7 +124,7 @@ class WordScanner {
   std::string_view text_;
   TokenizerFamily family_;
   size_t position_ = 0;
-  size_t limit_ = 0;
+  size_t special_end_ = 0;
 };
 
 void append_words(std::string_view cleaned, TokenizerFamily family, const BpeVocabulary& vocabulary,
