@@ -147,15 +147,14 @@ void define_tokenize(CLI::App& app) {
       ->option_text("[FILE]")
       ->capture_default_str();
   app.add_option("--family", options->family, "Whose text cleaning: open_clip or hf")
-      ->check(CLI::IsMember({"open_clip", "hf"}))
+      ->check(CLI::IsMember({"open_clip", "hf"}).description(""))
       ->capture_default_str();
   app.add_option("--model", options->model,
                  "Checkpoint folder whose vocabulary to use; default: CLIP's own")
       ->option_text("DIR");
   app.add_option("--context-length", options->context_length,
                  "Cut ids to N, the last of them the end token; 0: no limit")
-      ->option_text("N")
-      ->check(CLI::Range(0, 1 << 20))
+      ->check(CLI::Range(0, 1 << 20).description(""))
       ->capture_default_str();
   app.add_flag("--no-special", options->no_special, "Leave out start and end token");
   add_common_options(app, options->common);
