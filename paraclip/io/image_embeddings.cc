@@ -139,7 +139,7 @@ ImageEmbeddings ImageEmbeddings::load(const fs::path& folder) {
     }
     check_lengths(shard, path);
     result.first_rows_.push_back(count);
-    result.shards_.push_back(shard);
+    result.shards_.push_back(shard.contiguous());
     count += shard.size(0);
   }
   result.ids_ = read_ids(folder);
@@ -159,20 +159,20 @@ std::optional<int64_t> ImageEmbeddings::row(std::string_view id) const {
 }
 
 at::Tensor ImageEmbeddings::rows(std::span<const int64_t> rows) const {
-  std::vector<std::vector<int64_t>> inputs(shards_.size());   // Rows wanted of each shard,
-  std::vector<std::vector<int64_t>> outputs(shards_.size());  // and where they go.
-  for (size_t index = 0; index < rows.size(); ++index) {
-    assert(rows[index] >= 0 && rows[index] < size());
-    const auto after = std::upper_bound(first_rows_.begin(), first_rows_.end(), rows[index]);
-    const auto shard = static_cast<size_t>(after - first_rows_.begin()) - 1;
-    inputs[shard].push_back(rows[index] - first_rows_[shard]);
-    outputs[shard].push_back(static_cast<int64_t>(index));
-  }
   at::Tensor result = at::empty({static_cast<int64_t>(rows.size()), width_}, at::kFloat);
-  for (size_t shard = 0; shard < shards_.size(); ++shard) {
-    if (inputs[shard].empty()) continue;
-    const at::Tensor values = shards_[shard].index_select(/*dim=*/0, at::tensor(inputs[shard]));
-    result.index_copy_(/*dim=*/0, at::tensor(outputs[shard]), values.to(at::kFloat));
+  float* out = result.mutable_data_ptr<float>();
+  for (const int64_t row : rows) {
+    assert(row >= 0 && row < size());
+    const auto after = std::upper_bound(first_rows_.begin(), first_rows_.end(), row);
+    const auto index = static_cast<size_t>(after - first_rows_.begin()) - 1;
+    const at::Tensor& shard = shards_[index];
+    const int64_t offset = (row - first_rows_[index]) * width_;
+    if (shard.scalar_type() == at::kHalf) {
+      std::copy_n(shard.const_data_ptr<at::Half>() + offset, width_, out);
+    } else {
+      std::copy_n(shard.const_data_ptr<float>() + offset, width_, out);
+    }
+    out += width_;
   }
   return result;
 }

@@ -60,6 +60,17 @@ TEST_F(ImageEmbeddingsTest, JoinsShardsByNumber) {
   EXPECT_EQ(embeddings.rows({}).sizes(), (std::vector<int64_t>{0, 2}));
 }
 
+TEST_F(ImageEmbeddingsTest, ReadsAShardInFortranOrder) {
+  const std::string header = "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2)}";
+  const float columns[] = {0.6F, 1, 0.8F, 0};
+  put(folder_ / "img_emb/img_emb_10.npy",
+      std::string("\x93NUMPY\x01\0", 8) + static_cast<char>(header.size()) + '\0' + header +
+          std::string(reinterpret_cast<const char*>(columns), sizeof columns));
+  ids("a\nb\nc\nd\ne\nf\ng\n");
+  const at::Tensor rows = load().rows(std::vector<int64_t>{5, 6});
+  EXPECT_TRUE(at::equal(rows, at::tensor({0.6F, 0.8F, 1.0F, 0.0F}).view({2, 2})));
+}
+
 TEST_F(ImageEmbeddingsTest, StaysValidWhenMoved) {
   ImageEmbeddings first = load();
   const ImageEmbeddings second = std::move(first);
