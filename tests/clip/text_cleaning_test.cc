@@ -62,6 +62,10 @@ TEST(CleanOpenClip, KeepsCapitalReferencesOnceTextLooksLikeHtml) {
   EXPECT_EQ(clean_open_clip("&EACUTE;\n<\n&EACUTE;"), "é\n<\n&eacute;");
 }
 
+TEST(CleanOpenClip, FixesUntilNothingChanges) {
+  EXPECT_EQ(clean_open_clip("&amp;amp;EACUTE;"), "é");
+}
+
 TEST(CleanOpenClip, UnescapesTwiceMore) {
   EXPECT_EQ(clean_open_clip("< &amp;lt;"), "< <");
   EXPECT_EQ(clean_open_clip("< &amp;amp;lt;"), "< &lt;");
