@@ -12,11 +12,18 @@
 namespace paraclip {
 namespace {
 
+struct Draw {
+  llama_token token;
+  double log_probability;  // At the sampling temperature, before the cut.
+};
+
 // Draws a token from softmax(logits / temperature) cut to the likeliest tokens whose probabilities
-// reach top_p. `uniform` is in [0, 1). Temperature 0 takes the likeliest. Ties go to the lower id.
-llama_token draw(std::span<const float> logits, const Sampling& sampling, double uniform) {
-  const auto likeliest = std::max_element(logits.begin(), logits.end());
-  if (sampling.temperature <= 0.0) return static_cast<llama_token>(likeliest - logits.begin());
+// reach top_p. `uniform` is in [0, 1). Temperature 0 takes the likeliest, its probability is that
+// at temperature 1. Ties go to the lower id.
+Draw draw(std::span<const float> logits, const Sampling& sampling, double uniform) {
+  const double temperature = sampling.temperature > 0.0 ? sampling.temperature : 1.0;
+  const double top_p = sampling.temperature > 0.0 ? sampling.top_p : 0.0;
+  const float highest = *std::max_element(logits.begin(), logits.end());
 
   // Below e^-25 of the likeliest, even the whole vocabulary together is under rounding error.
   struct Choice {
@@ -25,14 +32,15 @@ llama_token draw(std::span<const float> logits, const Sampling& sampling, double
   };
   thread_local std::vector<Choice> choices;
   choices.clear();
-  const float least = *likeliest - static_cast<float>(25.0 * sampling.temperature);
+  const float least = highest - static_cast<float>(25.0 * temperature);
   double total = 0.0;
   for (size_t i = 0; i < logits.size(); ++i) {
     if (logits[i] < least) continue;
-    const double weight = std::exp((double{logits[i]} - *likeliest) / sampling.temperature);
+    const double weight = std::exp((double{logits[i]} - highest) / temperature);
     choices.push_back({weight, static_cast<llama_token>(i)});
     total += weight;
   }
+  if (choices.empty()) fail(ErrorKind::kNumeric, "the language model's logits are not finite");
 
   const auto less_likely = [](const Choice& a, const Choice& b) {
     return a.weight != b.weight ? a.weight < b.weight : a.token > b.token;
@@ -40,17 +48,17 @@ llama_token draw(std::span<const float> logits, const Sampling& sampling, double
   std::make_heap(choices.begin(), choices.end(), less_likely);
   double kept = 0.0;
   auto rest = choices.end();
-  while (rest != choices.begin() && kept < sampling.top_p * total) {
+  do {
     std::pop_heap(choices.begin(), rest, less_likely);
     kept += (--rest)->weight;
-  }
+  } while (rest != choices.begin() && kept < top_p * total);
+
   // The kept ones now stand at the end, the likeliest last.
-  double target = uniform * kept;
-  for (auto choice = choices.end(); choice-- != rest;) {
-    target -= choice->weight;
-    if (target < 0.0) return choice->token;
+  auto choice = std::prev(choices.end());
+  for (double target = uniform * kept - choice->weight; target >= 0.0 && choice != rest;) {
+    target -= (--choice)->weight;
   }
-  return static_cast<llama_token>(likeliest - logits.begin());
+  return {choice->token, std::log(choice->weight / total)};
 }
 
 // The number behind the choice of one token: a pure function of the request and the place.
@@ -225,9 +233,10 @@ void LlamaLane::advance(Slot& slot, std::span<const float> logits, const Client&
   Job& job = *slot.job;
   const Sampling& sampling = job.request.sampling;
   if (client.observe) client.observe(job.request.id, slot.candidate, logits);
-  const llama_token token =
+  const auto [token, log_probability] =
       draw(logits, sampling, uniform_at(job.request.seed, slot.candidate, slot.drawn++));
   Completion& completion = job.response.completions[static_cast<size_t>(slot.candidate)];
+  completion.log_probability += (log_probability - completion.log_probability) / slot.drawn;
   if (model_->ends(token)) {
     completion.finish_reason = "stop";
   } else {
