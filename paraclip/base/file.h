@@ -10,7 +10,9 @@
 
 namespace paraclip {
 
-/// A file mapped read-only into memory. Shared by everything that views its bytes.
+/// A file mapped read-only into memory. Shared by everything that views its bytes. It may be
+/// replaced under its name meanwhile, but must not be cut shorter in place: reading what is gone
+/// kills the process.
 class MappedFile {
  public:
   /// Maps `path`. Throws kIo if it is missing, unreadable or not a regular file.

@@ -66,11 +66,15 @@ Json parse_json(std::string_view text, std::string_view where) {
     Strictness strictness(where);
     return Json::parse(text, std::ref(strictness));
   } catch (const nlohmann::json::exception& error) {
-    const std::string message = error.what();
-    const size_t start = message.find("] ");
-    fail(ErrorKind::kData, "{}: not valid JSON: {}", where,
-         start == std::string::npos ? message : message.substr(start + 2));
+    fail(ErrorKind::kData, "{}: not valid JSON: {}", where, json_error_text(error));
   }
+}
+
+std::string json_error_text(const std::exception& error) {
+  constexpr size_t kMaxText = 300;  // It quotes what was read last, which may be the whole input.
+  const std::string_view text = error.what();
+  const size_t start = text.find("] ");
+  return std::string(text.substr(start == std::string_view::npos ? 0 : start + 2, kMaxText));
 }
 
 Json read_json(const std::filesystem::path& path) {

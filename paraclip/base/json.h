@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include <cstdint>
+#include <exception>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -13,9 +14,13 @@ namespace paraclip {
 using Json = nlohmann::ordered_json;
 
 /// Parses `text`; `where` names its source in messages ("captions.jsonl, line 3"). A key that
-/// appears twice in one object, which parsers resolve differently, and values nested deeper than 100
-/// levels are errors. Throws kData.
+/// appears twice in one object, which parsers resolve differently, and values nested deeper than
+/// 100 levels are errors. Throws kData.
 Json parse_json(std::string_view text, std::string_view where);
+
+/// What nlohmann's parser says of a mistake, without the number it gives it and cut to a readable
+/// length.
+std::string json_error_text(const std::exception& error);
 
 /// Reads and parses the file `path`. Throws kIo, kData.
 Json read_json(const std::filesystem::path& path);

@@ -157,7 +157,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
 
   bool parse_error(size_t /*position*/, const std::string& /*token*/,
                    const nlohmann::json::exception& error) override {
-    fail(ErrorKind::kData, "{}: the header is not valid JSON: {}", path_, error.what());
+    fail(ErrorKind::kData, "{}: the header is not valid JSON: {}", path_, json_error_text(error));
   }
 
  private:

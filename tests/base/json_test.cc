@@ -41,6 +41,17 @@ TEST(ParseJson, NamesThePlaceOfAMistake) {
   }
 }
 
+TEST(ParseJson, KeepsItsMessageShort) {
+  try {
+    parse_json("{\"" + std::string(100000, 'x'), "x.json");
+    FAIL() << "nothing was thrown";
+  } catch (const Error& error) {
+    const std::string message = error.what();
+    EXPECT_LT(message.size(), 400U);
+    EXPECT_TRUE(message.starts_with("x.json: not valid JSON: parse error at line 1")) << message;
+  }
+}
+
 TEST(ReadJson, NamesTheFile) {
   const test::TemporaryFolder folder;
   std::ofstream(folder / "bad.json") << "{";

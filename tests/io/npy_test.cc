@@ -115,6 +115,9 @@ struct Corrupt {
   std::vector<std::string> expected;
 };
 
+// What test listings show; the default is the bytes of the struct.
+void PrintTo(const Corrupt& corrupt, std::ostream* out) { *out << corrupt.name; }
+
 std::string header(std::string_view descr, std::string_view order, std::string_view shape) {
   return fmt::format("{{'descr': {}, 'fortran_order': {}, 'shape': {}, }}\n", descr, order, shape);
 }

@@ -212,6 +212,9 @@ struct Corrupt {
   std::vector<std::string> expected;
 };
 
+// What test listings show; the default is the bytes of the struct.
+void PrintTo(const Corrupt& corrupt, std::ostream* out) { *out << corrupt.name; }
+
 std::string one(std::string_view shape, std::string_view offsets, std::string_view type = "F32") {
   return fmt::format(R"({{"x":{{"dtype":"{}","shape":{},"data_offsets":{}}}}})", type, shape,
                      offsets);
