@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,12 +15,14 @@ struct BpeMerge {
   std::string where;  ///< "merges.txt, line 12": for messages.
 };
 
-/// The 256 symbols that stand for the bytes in vocabulary files, in CLIP's order of ids: printable
-/// Latin-1 characters stand for themselves and come first, the other bytes are U+0100 and on.
+/// A byte and the character that stands for it in vocabulary files.
 struct ByteSymbol {
   unsigned char byte;
   char32_t symbol;
 };
+
+/// The 256 symbols in CLIP's order of ids: printable Latin-1 characters stand for themselves and
+/// come first, the other bytes are U+0100 and on.
 std::array<ByteSymbol, 256> byte_symbols();
 
 /// What marks a symbol as the last of its word.

@@ -105,17 +105,19 @@ BpeVocabulary read_tokenizer_json(const std::filesystem::path& tokenizer_json) {
   const std::string where = tokenizer_json.string();
   const SortedJson json = read_sorted_json(tokenizer_json);
   const auto model = json.find("model");
-  if (!json.is_object() || model == json.end() || !model->is_object() ||
-      model->value("type", "BPE") != "BPE" || !model->contains("vocab") ||
+  if (model == json.end() || !model->is_object() || !model->contains("vocab") ||
       !model->contains("merges") || !model->at("merges").is_array()) {
-    fail(ErrorKind::kData, "{}: expected a \"model\" of type BPE with \"vocab\" and \"merges\"",
+    fail(ErrorKind::kData, "{}: expected a \"model\" with \"vocab\" and a list of \"merges\"",
          where);
   }
-  const SortedJson suffix = model->value("end_of_word_suffix", SortedJson());
-  if (suffix != kWordEnd) {
-    fail(ErrorKind::kData,
-         "{}: model.end_of_word_suffix is {}, expected \"{}\": not CLIP's tokenizer", where,
-         suffix.dump(), kWordEnd);
+  const std::pair<const char*, std::string_view> expected[] = {{"type", "BPE"},
+                                                               {"end_of_word_suffix", kWordEnd}};
+  for (const auto& [key, value] : expected) {
+    const SortedJson found = model->value(key, SortedJson());
+    if (found != value) {
+      fail(ErrorKind::kData, "{}: model.{} is {}, expected \"{}\": not CLIP's tokenizer", where,
+           key, found.dump().substr(0, 60), value);
+    }
   }
   std::vector<BpeMerge> merges;
   for (const SortedJson& merge : model->at("merges"))

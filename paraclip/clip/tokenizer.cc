@@ -141,18 +141,29 @@ void append_words(std::string_view cleaned, TokenizerFamily family, const BpeVoc
   }
 }
 
+// The special token at the start of `text`, as transformers looks for it, or an empty string.
+std::string_view leading_special(std::string_view text) {
+  for (const std::string_view special : kHfSpecials) {
+    if (text.starts_with(special)) return special;
+  }
+  return {};
+}
+
 // transformers looks for special tokens before it normalizes, and normalizes what is between them
 // piece by piece.
 void append_hf(std::string_view text, const BpeVocabulary& vocabulary, std::vector<int64_t>& ids) {
-  while (!text.empty()) {
-    const size_t start = text.find(kHfSpecials[0]);
-    const size_t end = text.find(kHfSpecials[1]);
-    const size_t special = std::min(start, end);
-    append_words(clean_hf(text.substr(0, special)), TokenizerFamily::kHf, vocabulary, ids);
-    if (special == text.npos) return;
-    ids.push_back(start < end ? vocabulary.start_token() : vocabulary.end_token());
-    text.remove_prefix(special + kHfSpecials[start < end ? 0 : 1].size());
+  size_t piece = 0;
+  for (size_t at = text.find("<|"); at != text.npos; at = text.find("<|", at)) {
+    const std::string_view special = leading_special(text.substr(at));
+    if (special.empty()) {
+      ++at;
+      continue;
+    }
+    append_words(clean_hf(text.substr(piece, at - piece)), TokenizerFamily::kHf, vocabulary, ids);
+    ids.push_back(special == kHfSpecials[0] ? vocabulary.start_token() : vocabulary.end_token());
+    piece = at += special.size();
   }
+  append_words(clean_hf(text.substr(piece)), TokenizerFamily::kHf, vocabulary, ids);
 }
 
 BpeVocabulary parse_built_in() {

@@ -199,8 +199,10 @@ TEST_F(SmallVocabulary, ComesFromTokenizerJsonToo) {
     write("tokenizer.json", Json{{"model", model}}.dump());
     EXPECT_TRUE(contains(error(), "end_of_word_suffix is null")) << error();
   }
+  write("tokenizer.json", R"({"model": {"type": 5, "vocab": {}, "merges": []}})");
+  EXPECT_TRUE(contains(error(), "model.type is 5, expected \"BPE\"")) << error();
   write("tokenizer.json", "[]");
-  EXPECT_TRUE(contains(error(), "expected a \"model\" of type BPE")) << error();
+  EXPECT_TRUE(contains(error(), "expected a \"model\" with")) << error();
 }
 
 TEST_F(SmallVocabulary, ThatIsBrokenIsRefusedByName) {
