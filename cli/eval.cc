@@ -23,11 +23,11 @@ struct EvalOptions {
 
 RetrievalReport evaluate(const RetrievalBenchmark& benchmark, const EvalOptions& options) {
   const TextModel model = TextModel::load(options.model);
-  if (model.config().projection_dim != benchmark.width()) {
+  if (model.config().text.projection_dim != benchmark.width()) {
     fail(ErrorKind::kData,
          "the model {} gives vectors of width {} and the image embeddings in {} are {} wide; "
          "expected embeddings from the image encoder of this model",
-         options.model.string(), model.config().projection_dim,
+         options.model.string(), model.config().text.projection_dim,
          options.retrieval.image_embeddings.string(), benchmark.width());
   }
   return benchmark.run(

@@ -3,6 +3,8 @@
 #include "paraclip/eval/top_k.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 namespace paraclip {
 namespace {
@@ -32,9 +34,13 @@ std::vector<Rank> text_to_image_ranks(const at::Tensor& texts, const at::Tensor&
 }
 
 std::vector<Rank> image_to_text_ranks(const at::Tensor& texts, const at::Tensor& images,
-                                      std::span<const int64_t> image_of_text, int64_t depth) {
+                                      std::span<const int64_t> image_of_text,
+                                      std::span<const int64_t> text_identity, int64_t depth) {
+  std::set<std::pair<int64_t, int64_t>> right;  // (image, identity of a text of it)
+  for (size_t row = 0; row < image_of_text.size(); ++row)
+    right.emplace(image_of_text[row], text_identity[row]);
   return first_hits(top_k(images, texts, depth).indices, [&](int64_t image, int64_t text) {
-    return image_of_text[static_cast<size_t>(text)] == image;
+    return right.contains({image, text_identity[static_cast<size_t>(text)]});
   });
 }
 

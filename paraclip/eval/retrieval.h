@@ -20,8 +20,13 @@ std::vector<Rank> text_to_image_ranks(const at::Tensor& texts, const at::Tensor&
 
 /// Image-to-text retrieval: for each image the rank of the best placed of its texts among all
 /// texts. As text_to_image_ranks(); an image that has no text is never found, so leave it out.
+///
+/// `text_identity` [n] numbers the texts so that equal texts have equal numbers. A text that
+/// several images share is right for each of them, whichever of its rows is found: its rows tie in
+/// every encoder, and the order of rows must not decide whose hit it is.
 std::vector<Rank> image_to_text_ranks(const at::Tensor& texts, const at::Tensor& images,
-                                      std::span<const int64_t> image_of_text, int64_t depth);
+                                      std::span<const int64_t> image_of_text,
+                                      std::span<const int64_t> text_identity, int64_t depth);
 
 /// Recall@k in percent: the share of queries whose target is among the first `k`. `k` must not
 /// exceed the depth of `ranks`, which must not be empty.

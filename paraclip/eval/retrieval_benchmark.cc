@@ -92,7 +92,7 @@ void RetrievalBenchmark::measure_captions(const at::Tensor& vectors,
   const int64_t depth = recall_k_.back();
   report.caption_ranks = text_to_image_ranks(captions, data_.images, pool_row_of_caption, depth);
   report.image_ranks = image_to_text_ranks(captions, select(data_.images, data_.queried_images),
-                                           data_.caption_images, depth);
+                                           data_.caption_images, data_.caption_texts, depth);
   for (const int64_t k : recall_k_)
     report.metrics[fmt::format("t2i_recall@{}", k)] = recall_percent(report.caption_ranks, k);
   for (const int64_t k : recall_k_)
@@ -100,7 +100,8 @@ void RetrievalBenchmark::measure_captions(const at::Tensor& vectors,
   report.protocol["t2i_recall@k"] =
       "share of captions whose image is among the top k images of the pool";
   report.protocol["i2t_recall@k"] =
-      "share of images with any of their captions among the top k captions";
+      "share of images with any of their captions among the top k of all captions; a caption that "
+      "several images share is right for each";
   report.counts["captions"] = static_cast<int64_t>(data_.caption_texts.size());
   report.counts["captions_left_out"] = data_.captions_left_out;
   report.counts["images_with_captions"] = static_cast<int64_t>(data_.queried_images.size());

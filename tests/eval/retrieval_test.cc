@@ -21,6 +21,12 @@ double brute_force_recall(const at::Tensor& queries, const at::Tensor& pool,
   return 100.0 * static_cast<double>(hits) / static_cast<double>(rankings.size());
 }
 
+std::vector<int64_t> all_different(int64_t texts) {
+  std::vector<int64_t> identity(static_cast<size_t>(texts));
+  std::iota(identity.begin(), identity.end(), 0);
+  return identity;
+}
+
 void expect_brute_force(const at::Tensor& texts, const at::Tensor& images) {
   std::vector<int64_t> image_of_text;
   std::vector<std::vector<int64_t>> image_targets(static_cast<size_t>(images.size(0)));
@@ -31,7 +37,8 @@ void expect_brute_force(const at::Tensor& texts, const at::Tensor& images) {
     image_targets[static_cast<size_t>(image_of_text.back())].push_back(text);
   }
   const std::vector<Rank> t2i = text_to_image_ranks(texts, images, image_of_text, 10);
-  const std::vector<Rank> i2t = image_to_text_ranks(texts, images, image_of_text, 10);
+  const std::vector<Rank> i2t =
+      image_to_text_ranks(texts, images, image_of_text, all_different(texts.size(0)), 10);
   for (const int64_t k : {1, 2, 5, 10}) {
     EXPECT_EQ(recall_percent(t2i, k), brute_force_recall(texts, images, text_targets, k));
     EXPECT_EQ(recall_percent(i2t, k), brute_force_recall(images, texts, image_targets, k));
@@ -66,10 +73,21 @@ TEST_F(HandMade, EveryCaptionIsAQuery) {
 
 // By first captions alone image 0 would have rank 4 and image 1 rank 4.
 TEST_F(HandMade, AnyCaptionOfTheImageIsAHit) {
-  const std::vector<Rank> ranks = image_to_text_ranks(texts_, images_, image_of_text_, 4);
+  const std::vector<Rank> ranks =
+      image_to_text_ranks(texts_, images_, image_of_text_, all_different(4), 4);
   EXPECT_EQ(ranks, (std::vector<Rank>{1, 2}));
   EXPECT_EQ(recall_percent(ranks, 1), 50);
   EXPECT_EQ(recall_percent(ranks, 2), 100);
+}
+
+// Caption 2 is image 1's, and the same text as caption 0 of image 0, which stands before it.
+TEST(Retrieval, ASharedCaptionIsRightForEachOfItsImages) {
+  const at::Tensor texts = at::tensor({.7F, .7F, .1F, .1F, .7F, .7F}).view({3, 2});
+  const std::vector<int64_t> image_of_text{0, 0, 1};
+  EXPECT_EQ(image_to_text_ranks(texts, at::eye(2), image_of_text, std::vector<int64_t>{5, 6, 5}, 3),
+            (std::vector<Rank>{1, 1}));
+  EXPECT_EQ(image_to_text_ranks(texts, at::eye(2), image_of_text, all_different(3), 3),
+            (std::vector<Rank>{1, 2}));
 }
 
 TEST_F(HandMade, BelowTheDepthIsNotFound) {
@@ -81,10 +99,10 @@ TEST_F(HandMade, BelowTheDepthIsNotFound) {
 // All images alike: only the rule for ties decides, and it favours nobody but the first row.
 TEST(Retrieval, ACollapsedEncoderScoresNothing) {
   const at::Tensor one = at::ones({20, 1});
-  std::vector<int64_t> image_of_text(20);
-  std::iota(image_of_text.begin(), image_of_text.end(), 0);
+  const std::vector<int64_t> image_of_text = all_different(20);
   EXPECT_EQ(recall_percent(text_to_image_ranks(one, one, image_of_text, 10), 1), 5);
-  EXPECT_EQ(recall_percent(image_to_text_ranks(one, one, image_of_text, 10), 10), 50);
+  EXPECT_EQ(recall_percent(image_to_text_ranks(one, one, image_of_text, all_different(20), 10), 10),
+            50);
 }
 
 }  // namespace
