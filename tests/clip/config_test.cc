@@ -1,0 +1,90 @@
+#include "paraclip/clip/config.h"
+
+#include "paraclip/base/error.h"
+
+#include <gtest/gtest.h>
+
+namespace paraclip {
+namespace {
+
+ClipConfig parse(const char* text) {
+  return ClipConfig::parse(parse_json(text, "test"), "config.json");
+}
+
+std::string error_of(const char* text) {
+  try {
+    parse(text);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(ClipConfig, MissingKeysMeanTheDefaultsOfTransformers) {
+  const ClipConfig config = parse(R"({"model_type": "clip"})");
+  EXPECT_TRUE(config.has_vision);
+  EXPECT_EQ(config.text.width, 512);
+  EXPECT_EQ(config.text.mlp_width, 2048);
+  EXPECT_EQ(config.text.layers, 12);
+  EXPECT_EQ(config.text.heads, 8);
+  EXPECT_EQ(config.text.context_length, 77);
+  EXPECT_EQ(config.text.vocabulary_size, 49408);
+  EXPECT_EQ(config.text.projection_dim, 512);
+  EXPECT_EQ(config.text.activation, Activation::kQuickGelu);
+  EXPECT_EQ(config.text.pooling, Pooling::kEndToken);
+  EXPECT_DOUBLE_EQ(config.text.logit_scale_init, 2.6592);
+}
+
+TEST(ClipConfig, TextConfigDictTakesThePlaceOfTextConfig) {
+  const ClipConfig config = parse(R"({"model_type": "clip",
+      "text_config": {"hidden_size": 768, "num_hidden_layers": 3},
+      "text_config_dict": {"hidden_size": 640, "num_attention_heads": 10}})");
+  EXPECT_EQ(config.text.width, 640);
+  EXPECT_EQ(config.text.layers, 12);  // transformers fills the dict with its defaults first
+  EXPECT_EQ(parse(R"({"model_type": "clip", "text_config": {"hidden_size": 768},
+                      "text_config_dict": null})")
+                .text.width,
+            768);
+}
+
+TEST(ClipConfig, EndTokenTwoMeansPoolingAtTheHighestId) {
+  EXPECT_EQ(parse(R"({"model_type": "clip_text_model", "eos_token_id": 2})").text.pooling,
+            Pooling::kHighestId);
+  EXPECT_EQ(parse(R"({"model_type": "clip_text_model", "eos_token_id": 49407})").text.pooling,
+            Pooling::kEndToken);
+}
+
+TEST(ClipConfig, ProjectionOfAFullModelIsTheTopLevelOne) {
+  const ClipConfig config = parse(R"({"model_type": "clip", "projection_dim": 256,
+                                      "text_config": {"projection_dim": 128}})");
+  EXPECT_EQ(config.text.projection_dim, 256);
+}
+
+TEST(ClipConfig, ErrorsNameTheKeyAndTheValue) {
+  EXPECT_NE(error_of(R"({"model_type": "siglip"})").find("\"siglip\" is not supported"),
+            std::string::npos);
+  EXPECT_NE(error_of(R"({"hidden_size": 3})").find("\"model_type\" is missing"), std::string::npos);
+  EXPECT_NE(error_of(R"({"model_type": "clip_text_model", "hidden_act": "relu"})").find("relu"),
+            std::string::npos);
+  EXPECT_NE(error_of(R"({"model_type": "clip_text_model", "hidden_size": -1})").find("-1"),
+            std::string::npos);
+  EXPECT_NE(error_of(R"({"model_type": "clip_text_model", "hidden_size": "x"})").find("an integer"),
+            std::string::npos);
+  EXPECT_NE(error_of(R"({"model_type": "clip_text_model", "hidden_size": 30})").find("multiple"),
+            std::string::npos);
+}
+
+TEST(ClipConfig, TextOnlyJsonDescribesTheSameTower) {
+  const ClipConfig full = parse(R"({"model_type": "clip", "projection_dim": 64, "text_config":
+      {"hidden_size": 32, "num_attention_heads": 4, "hidden_act": "gelu", "eos_token_id": 2}})");
+  const ClipConfig text = ClipConfig::parse(full.text_only_json(), "config.json");
+  EXPECT_FALSE(text.has_vision);
+  EXPECT_EQ(text.text.width, 32);
+  EXPECT_EQ(text.text.projection_dim, 64);
+  EXPECT_EQ(text.text.activation, Activation::kGelu);
+  EXPECT_EQ(text.text.pooling, Pooling::kHighestId);
+}
+
+}  // namespace
+}  // namespace paraclip

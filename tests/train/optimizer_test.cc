@@ -1,0 +1,83 @@
+#include "paraclip/train/optimizer.h"
+
+#include "paraclip/base/error.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+namespace paraclip {
+namespace {
+
+std::vector<NamedTensor> parameters() {
+  return {{"matrix", at::full({2, 2}, 1.0f).set_requires_grad(true)},
+          {"bias", at::full({2}, 1.0f).set_requires_grad(true)},
+          {"unused", at::full({2, 2}, 1.0f).set_requires_grad(true)}};
+}
+
+void set_gradients(std::vector<NamedTensor>& tensors, float matrix, float bias) {
+  tensors[0].second.mutable_grad() = at::full({2, 2}, matrix);
+  tensors[1].second.mutable_grad() = at::full({2}, bias);
+}
+
+TEST(AdamW, FollowsTheFormulaAndDecaysOnlyMatrices) {
+  auto tensors = parameters();
+  AdamWOptions options;
+  options.weight_decay = 0.1;
+  AdamW optimizer(tensors, options);
+  double value[] = {1, 1};
+  double first[] = {0, 0};
+  double second[] = {0, 0};
+  for (int step = 1; step <= 5; ++step) {
+    const double gradient[] = {0.5 * step, -0.25};
+    set_gradients(tensors, static_cast<float>(gradient[0]), static_cast<float>(gradient[1]));
+    optimizer.step(/*learning_rate=*/0.01);
+    for (int i = 0; i < 2; ++i) {
+      value[i] *= 1 - 0.01 * (i == 0 ? 0.1 : 0.0);
+      first[i] = 0.9 * first[i] + 0.1 * gradient[i];
+      second[i] = 0.98 * second[i] + 0.02 * gradient[i] * gradient[i];
+      value[i] -= 0.01 * (first[i] / (1 - std::pow(0.9, step))) /
+                  (std::sqrt(second[i] / (1 - std::pow(0.98, step))) + 1e-6);
+    }
+    EXPECT_NEAR(tensors[0].second[0][0].item<double>(), value[0], 1e-6);
+    EXPECT_NEAR(tensors[1].second[0].item<double>(), value[1], 1e-6);
+  }
+  EXPECT_TRUE(at::equal(tensors[2].second.detach(), at::ones({2, 2})));
+}
+
+TEST(AdamW, GoesOnFromItsState) {
+  auto straight = parameters();
+  auto resumed = parameters();
+  AdamW a(straight, AdamWOptions{});
+  set_gradients(straight, 0.3f, 0.1f);
+  a.step(0.01);
+  for (size_t i = 0; i < straight.size(); ++i) {
+    at::Tensor(resumed[i].second.detach()).copy_(straight[i].second.detach());
+  }
+  AdamW b(resumed, AdamWOptions{});
+  b.load_state(a.steps(), a.state());
+  set_gradients(straight, -0.2f, 0.4f);
+  set_gradients(resumed, -0.2f, 0.4f);
+  a.step(0.01);
+  b.step(0.01);
+  EXPECT_TRUE(at::equal(straight[0].second.detach(), resumed[0].second.detach()));
+  EXPECT_THROW(b.load_state(1, {}), Error);
+}
+
+TEST(Gradients, NormIsThatOfAllAndClippingScalesThemTogether) {
+  auto tensors = parameters();
+  set_gradients(tensors, 3.0f, 4.0f);
+  const double norm = gradient_norm(tensors);
+  EXPECT_NEAR(norm, std::sqrt(4 * 9.0 + 2 * 16.0), 1e-5);
+  clip_gradients(tensors, norm, 1.0);
+  EXPECT_NEAR(gradient_norm(tensors), 1.0, 1e-5);
+  EXPECT_NEAR(
+      tensors[0].second.grad()[0][0].item<double>() / tensors[1].second.grad()[0].item<double>(),
+      0.75, 1e-6);
+  clip_gradients(tensors, gradient_norm(tensors), 100.0);
+  EXPECT_NEAR(gradient_norm(tensors), 1.0, 1e-5);
+}
+
+}  // namespace
+}  // namespace paraclip

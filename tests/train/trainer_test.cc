@@ -1,0 +1,215 @@
+#include "paraclip/train/trainer.h"
+
+#include "paraclip/base/error.h"
+#include "paraclip/base/file.h"
+#include "paraclip/io/jsonl.h"
+#include "tests/train/golden_data.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <cmath>
+#include <limits>
+#include <set>
+
+namespace paraclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Thrown by an evaluator to end a run as a kill would: between two steps, without a word.
+struct Killed {};
+
+class TrainerTest : public testing::Test {
+ protected:
+  void SetUp() override { at::set_num_threads(2); }
+
+  TrainOptions options(const std::string& name) {
+    TrainOptions options;
+    options.output = folder / name;
+    options.batch_size = 4;
+    options.epochs = 3;
+    options.learning_rate = 1e-3;
+    options.warmup = 2;
+    options.eval_every = 3;
+    options.log_every = 1;
+    return options;
+  }
+
+  // A run to its end; the model's fingerprint is the sum of all that happened in it.
+  TrainState run(const TrainOptions& options, const Evaluator& evaluate = {}) {
+    TextModel model = TextModel::load(test::golden_clip() / "model");
+    const TrainingSet set =
+        TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
+    return Trainer(model, set, images, options, evaluate, {}).run();
+  }
+
+  static std::string weights(const fs::path& folder) {
+    return read_file(folder / "model.safetensors") + read_file(folder / "trainer.safetensors");
+  }
+
+  test::TemporaryFolder folder;
+  ImageEmbeddings images = ImageEmbeddings::load(test::golden_clip() / "embeddings");
+};
+
+// Falls with the weights' movement: the first evaluation is the best one.
+Json distance_metric(const TextModel& model) {
+  static const TextModel base = TextModel::load(test::golden_clip() / "model");
+  const at::NoGradGuard no_grad;
+  return {
+      {"ao@10", at::matmul(model.encode({"a dog"}), base.encode({"a dog"}).t()).item<double>()}};
+}
+
+TEST_F(TrainerTest, AKilledAndResumedRunEndsWithTheSameBytes) {
+  const TrainState straight = run(options("straight"), distance_metric);
+  EXPECT_EQ(straight.step, 12);
+  for (const int64_t kill_at : {3, 6, 9}) {
+    TrainOptions killed = options("killed");
+    fs::remove_all(killed.output);
+    int64_t evaluations = 0;
+    // An evaluation runs before the checkpoint of its step is written: that step's work is lost.
+    const auto evaluate = [&](const TextModel& model) {
+      if (evaluations++ == kill_at / 3) throw Killed();
+      return distance_metric(model);
+    };
+    EXPECT_THROW(run(killed, evaluate), Killed);
+    killed.resume = true;
+    run(killed, distance_metric);
+    EXPECT_EQ(weights(folder / "straight/last"), weights(folder / "killed/last")) << kill_at;
+  }
+}
+
+TEST_F(TrainerTest, BestIsTheBestEvaluationNotTheLast) {
+  const TrainState state = run(options("run"), distance_metric);
+  EXPECT_EQ(state.best_step, 0);
+  EXPECT_GT(*state.best_value, state.last_metrics["ao@10"].get<double>());
+  EXPECT_EQ(fs::read_symlink(folder / "run/best"), "checkpoints/step-00000000");
+  EXPECT_EQ(fs::read_symlink(folder / "run/last"), "checkpoints/step-00000012");
+  EXPECT_EQ(TextModel::load(folder / "run/best").fingerprint(),
+            TextModel::load(test::golden_clip() / "model").fingerprint());
+  EXPECT_NE(TextModel::load(folder / "run/last").fingerprint(),
+            TextModel::load(test::golden_clip() / "model").fingerprint());
+  std::set<std::string> kept;
+  for (const auto& entry : fs::directory_iterator(folder / "run/checkpoints")) {
+    kept.insert(entry.path().filename().string());
+  }
+  EXPECT_EQ(kept, (std::set<std::string>{"step-00000000", "step-00000012"}));
+}
+
+TEST_F(TrainerTest, LossFallsAndMetricsAreLogged) {
+  TrainOptions longer = options("run");
+  longer.epochs = 20;
+  run(longer);
+  JsonlReader reader(folder / "run/metrics.jsonl");
+  std::vector<double> losses;
+  for (Json record; reader.next(record);) losses.push_back(record["loss"].get<double>());
+  ASSERT_EQ(losses.size(), 80U);
+  EXPECT_LT(losses.back(), 0.5 * losses.front());
+  EXPECT_FALSE(fs::is_empty(folder / "run/tensorboard"));
+}
+
+TEST_F(TrainerTest, EachEpochVisitsEverySampleOnceInAnotherOrder) {
+  TextModel model = TextModel::load(test::golden_clip() / "model");
+  const TrainingSet set =
+      TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
+  const Trainer trainer(model, set, images, options("run"), {}, {});
+  std::vector<std::vector<int64_t>> epochs(2);
+  for (int64_t step = 0; step < 8; ++step) {
+    for (const int64_t sample : trainer.samples_of(step)) {
+      epochs[static_cast<size_t>(step / 4)].push_back(sample);
+    }
+  }
+  EXPECT_NE(epochs[0], epochs[1]);
+  for (auto& epoch : epochs) {
+    EXPECT_EQ(std::set<int64_t>(epoch.begin(), epoch.end()).size(), 16U);
+  }
+}
+
+TEST_F(TrainerTest, NonFiniteStepsChangeNothingAndEndTheRun) {
+  TextModel model = TextModel::load(test::golden_clip() / "model");
+  const TrainingSet set =
+      TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
+  TrainOptions limited = options("run");
+  limited.max_skipped = 3;
+  Trainer trainer(model, set, images, limited, {}, {});
+  {
+    const at::NoGradGuard no_grad;
+    at::Tensor bias = model.tower().parameters()[3].second;
+    bias[0] = std::numeric_limits<float>::quiet_NaN();
+  }
+  const std::string before = model.fingerprint();
+  const StepReport report = trainer.step(trainer.samples_of(0), 1e-3);
+  EXPECT_FALSE(report.finite);
+  EXPECT_EQ(model.fingerprint(), before);
+  try {
+    trainer.run();
+    FAIL() << "the run should give up";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kNumeric);
+    EXPECT_NE(std::string(error.what()).find("3 non-finite steps in a row"), std::string::npos);
+  }
+  EXPECT_TRUE(fs::exists(folder / "run/checkpoints/step-00000000/COMPLETE"));
+}
+
+TEST_F(TrainerTest, TheLogitScaleStaysInItsRange) {
+  TextModel model = TextModel::load(test::golden_clip() / "model");
+  const TrainingSet set =
+      TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
+  Trainer trainer(model, set, images, options("run"), {}, {});
+  at::Tensor(model.tower().logit_scale().detach()).fill_(4.9);
+  trainer.step(trainer.samples_of(0), 1e-3);
+  EXPECT_NEAR(model.tower().logit_scale().item<double>(), std::log(100.0), 1e-6);
+}
+
+TEST_F(TrainerTest, AFrozenTemperatureStays) {
+  TextModel model = TextModel::load(test::golden_clip() / "model");
+  const TrainingSet set =
+      TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
+  TrainOptions frozen = options("run");
+  frozen.freeze_temperature = true;
+  const double before = model.tower().logit_scale().item<double>();
+  Trainer trainer(model, set, images, frozen, {}, {});
+  trainer.step(trainer.samples_of(0), 1e-2);
+  EXPECT_EQ(model.tower().logit_scale().item<double>(), before);
+}
+
+TEST_F(TrainerTest, AnotherRunsFolderAndOtherOptionsAreRefused) {
+  run(options("run"));
+  EXPECT_THROW(run(options("run")), Error);
+  TrainOptions other = options("run");
+  other.resume = true;
+  other.learning_rate = 2e-3;
+  try {
+    run(other);
+    FAIL() << "another learning rate should be refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kUsage);
+    EXPECT_NE(std::string(error.what()).find("lr was 0.001 and is 0.002"), std::string::npos)
+        << error.what();
+  }
+  TrainOptions empty = options("empty");
+  empty.resume = true;
+  EXPECT_THROW(run(empty), Error);
+}
+
+TEST_F(TrainerTest, AnIncompleteCheckpointIsNotResumedFrom) {
+  run(options("run"));
+  fs::remove(folder / "run/checkpoints/step-00000012/COMPLETE");
+  fs::create_directory(folder / "run/checkpoints/step-00000099.tmp");
+  const CheckpointStore store(folder / "run");
+  EXPECT_FALSE(store.last().has_value());
+}
+
+TEST_F(TrainerTest, BatchesThatCannotBeAreRefused) {
+  TextModel model = TextModel::load(test::golden_clip() / "model");
+  const TrainingSet set =
+      TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
+  TrainOptions other = options("run");
+  other.batch_size = 100;
+  EXPECT_THROW(Trainer(model, set, images, other, {}, {}), Error);
+  other.batch_size = 1;
+  EXPECT_THROW(Trainer(model, set, images, other, {}, {}), Error);
+}
+
+}  // namespace
+}  // namespace paraclip
