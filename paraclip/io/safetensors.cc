@@ -318,12 +318,12 @@ void write_safetensors(const std::filesystem::path& path,
   uint64_t end = 0;
   for (const Named* tensor : order) {
     const auto& [name, value] = *tensor;
-    const auto* type =
-        std::find_if(kElementTypes.begin(), kElementTypes.end(),
-                     [&](const ElementType& entry) { return entry.torch == value.scalar_type(); });
+    const at::ScalarType torch = value.scalar_type();
+    const auto* type = std::find_if(kElementTypes.begin(), kElementTypes.end(),
+                                    [&](const ElementType& entry) { return entry.torch == torch; });
     if (type == kElementTypes.end()) {
       fail(ErrorKind::kUsage, "cannot write {}: tensor '{}' is {}, which the format lacks",
-           path.string(), name, c10::toString(value.scalar_type()));
+           path.string(), name, c10::toString(torch));
     }
     if (!names.insert(name).second) {
       fail(ErrorKind::kUsage, "cannot write {}: the name '{}' is taken", path.string(), name);
