@@ -1,0 +1,195 @@
+// What bad input prints: one line that names the file, the place, what was found and what to do;
+// the exit code; and nothing half-written. The table of docs/errors.md is made from the lines that
+// this test prints.
+
+#include "paraclip/base/file.h"
+#include "paraclip/base/json.h"
+#include "tests/support.h"
+
+#include <fmt/format.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace paraclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+const fs::path kGolden = fs::path(PARACLIP_SOURCE_DIR) / "tests/golden/clip/full";
+
+struct Outcome {
+  int code = 0;
+  std::string out, err;
+};
+
+class Commands : public testing::Test {
+ protected:
+  Outcome run(const std::string& arguments) {
+    const std::string command = fmt::format("{} {} >{} 2>{} </dev/null", test::program(), arguments,
+                                            (folder / "out").string(), (folder / "err").string());
+    const int status = std::system(command.c_str());
+    return {WEXITSTATUS(status), read_file(folder / "out"), read_file(folder / "err")};
+  }
+
+  // Runs what must fail with `code`, on one line that holds `parts`.
+  void expect_failure(const std::string& what, const std::string& arguments, int code,
+                      const std::vector<std::string>& parts) {
+    const Outcome outcome = run(arguments + " --quiet");
+    std::string line = outcome.err;
+    for (const std::string& path : {folder.path().string() + "/", kGolden.string() + "/"}) {
+      for (size_t at; (at = line.find(path)) != std::string::npos;) line.erase(at, path.size());
+    }
+    fmt::print("| {} | {} | `{}` |\n", what, outcome.code, line.substr(0, line.find('\n')));
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    for (const std::string& part : parts) {
+      EXPECT_NE(outcome.err.find(part), std::string::npos) << part << " in: " << outcome.err;
+    }
+  }
+
+  std::string train(const std::string& output) const {
+    return fmt::format(
+        "train --model {0}/model --triples {0}/triples.jsonl --image-embeddings {0}/embeddings "
+        "--batch-size 4 --epochs 1 --threads 1 -o {1}",
+        kGolden.string(), (folder / output).string());
+  }
+
+  fs::path copy_of_model() const {
+    const fs::path copy = folder / "model";
+    fs::copy(kGolden / "model", copy, fs::copy_options::recursive);
+    return copy;
+  }
+
+  test::TemporaryFolder folder;
+};
+
+TEST_F(Commands, HelpFitsAScreenAndVersionIsPrinted) {
+  for (const std::string command :
+       {"", "paraphrase ", "train ", "eval ", "tokenize ", "inspect "}) {
+    const Outcome outcome = run(command + "--help");
+    EXPECT_EQ(outcome.code, 0) << command;
+    EXPECT_LE(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 60) << command;
+    for (size_t begin = 0; begin < outcome.out.size();) {
+      const size_t end = std::min(outcome.out.find('\n', begin), outcome.out.size());
+      EXPECT_LE(end - begin, 80U) << command << ": " << outcome.out.substr(begin, end - begin);
+      begin = end + 1;
+    }
+  }
+  EXPECT_EQ(run("--version").out.rfind("paraclip ", 0), 0U);
+  EXPECT_EQ(run("").code, 2);
+}
+
+TEST_F(Commands, MistypedWordsAreNamedWithWhatWasMeant) {
+  expect_failure("unknown command", "trian", 2, {"unknown command 'trian'", "'train'"});
+  expect_failure("unknown option", "train --batchsize 3", 2,
+                 {"unknown option '--batchsize'", "did you mean '--batch-size'?"});
+  expect_failure("value out of range", train("o") + " --max-missing 2", 2, {"--max-missing"});
+  write_file_atomic(folder / "c.toml", "batchsize = 3\n");
+  expect_failure("unknown key in --config",
+                 train("o") + " --config " + (folder / "c.toml").string(), 2, {"batchsize"});
+  EXPECT_FALSE(fs::exists(folder / "o"));
+}
+
+TEST_F(Commands, FilesThatAreMissing) {
+  expect_failure("missing model", "inspect " + (folder / "nowhere").string(), 3,
+                 {"nowhere", "there is no such folder"});
+  fs::create_directory(folder / "empty");
+  expect_failure("folder without config.json", "inspect " + (folder / "empty").string(), 3,
+                 {"config.json", "No such file"});
+  std::string no_triples = train("o");
+  no_triples.replace(no_triples.find("triples.jsonl"), 13, "absent.jsonl_");
+  expect_failure("missing triples", no_triples, 3, {"absent.jsonl_", "No such file"});
+  EXPECT_FALSE(fs::exists(folder / "o"));
+}
+
+TEST_F(Commands, CheckpointsThatAreBroken) {
+  const fs::path model = copy_of_model();
+  const std::string weights = read_file(model / "model.safetensors");
+  write_file_atomic(model / "model.safetensors", weights.substr(0, weights.size() / 2));
+  expect_failure("truncated safetensors", "inspect " + model.string(), 3,
+                 {"model.safetensors", "incomplete download"});
+  write_file_atomic(model / "model.safetensors", weights);
+  std::string config = read_file(model / "config.json");
+  const std::string key = "\"intermediate_size\": 128";
+  ASSERT_NE(config.find(key), std::string::npos);
+  for (size_t at; (at = config.find(key)) != std::string::npos;) {
+    config.replace(at, key.size(), "\"intermediate_size\": 96");
+  }
+  write_file_atomic(model / "config.json", config);
+  expect_failure("wrong shape", "inspect " + model.string(), 3,
+                 {"of another shape", "mlp.fc1.weight is F32 [128, 32], expected floats [96, 32]"});
+}
+
+TEST_F(Commands, TriplesThatDoNotFit) {
+  write_file_atomic(
+      folder / "t.jsonl",
+      R"({"image_id":"elsewhere","caption":"a","paraphrase_1":"b","paraphrase_2":"c"})"
+      "\n");
+  std::string arguments = train("o");
+  const std::string triples = (kGolden / "triples.jsonl").string();
+  arguments.replace(arguments.find(triples), triples.size(), (folder / "t.jsonl").string());
+  expect_failure("unknown image ids", arguments, 3,
+                 {"1 of 1 triples", "elsewhere", "--max-missing"});
+  write_file_atomic(folder / "t.jsonl", "{\"image_id\":\n");
+  expect_failure("broken JSON", arguments, 3, {"t.jsonl, line 1"});
+  EXPECT_FALSE(fs::exists(folder / "o"));
+}
+
+TEST_F(Commands, CaptionsThatAreEmpty) {
+  write_file_atomic(folder / "captions.txt", "\n\n   \n");
+  expect_failure("empty captions",
+                 fmt::format("paraphrase {} -o {}", (folder / "captions.txt").string(),
+                             (folder / "o").string()),
+                 3, {"captions.txt"});
+  EXPECT_FALSE(fs::exists(folder / "o/triples.jsonl"));
+}
+
+TEST_F(Commands, AFullDiskLeavesTheLastGoodCheckpoint) {
+  const fs::path disk = folder / "disk";
+  fs::create_directory(disk);
+  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=2m") != 0) {
+    GTEST_SKIP() << "needs the right to mount a small disk";
+  }
+  // Room for one checkpoint (0.6 MB) and not for two more.
+  write_file_atomic(disk / "ballast", std::string(900 << 10, 'x'));
+  expect_failure("disk full", train("disk/o"), 3, {"No space left", "free some space"});
+  const fs::path checkpoints = disk / "o/checkpoints";
+  EXPECT_TRUE(fs::exists(checkpoints / "step-00000000/COMPLETE"));
+  EXPECT_FALSE(fs::exists(checkpoints / "step-00000004"));
+  EXPECT_EQ(std::distance(fs::directory_iterator(checkpoints), fs::directory_iterator()), 1);
+  EXPECT_EQ(run("inspect " + (disk / "o/last").string()).code, 0);
+  fs::remove(disk / "ballast");
+  EXPECT_EQ(run(train("disk/o") + " --resume").code, 0);
+  EXPECT_EQ(fs::read_symlink(disk / "o/last"), "checkpoints/step-00000004");
+  EXPECT_EQ(::umount(disk.c_str()), 0);
+}
+
+TEST_F(Commands, TrainingWritesWhatItSaysAndItsConfigRepeatsIt) {
+  ASSERT_EQ(run(train("a")).code, 0);
+  for (const char* name : {"best/model.safetensors", "last/config.json", "metrics.jsonl",
+                           "config.toml", "data.json", "tensorboard"}) {
+    EXPECT_TRUE(fs::exists(folder / "a" / name)) << name;
+  }
+  ASSERT_EQ(run(fmt::format("train --config {} -o {}", (folder / "a/config.toml").string(),
+                            (folder / "b").string()))
+                .code,
+            0);
+  EXPECT_EQ(read_file(folder / "a/last/model.safetensors"),
+            read_file(folder / "b/last/model.safetensors"));
+}
+
+TEST_F(Commands, InspectPrintsOneJsonObject) {
+  const Outcome outcome = run("inspect --json " + (kGolden / "model").string());
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = parse_json(outcome.out, "inspect");
+  EXPECT_EQ(json.at("width").get<int>(), 32);
+  EXPECT_EQ(json.at("pooling").get<std::string>(), "highest id");
+  EXPECT_EQ(json.at("activation").get<std::string>(), "quick_gelu");
+}
+
+}  // namespace
+}  // namespace paraclip
