@@ -204,7 +204,7 @@ TEST_P(ClipGolden, TenTrainingStepsMatch) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiny, ClipGolden, testing::Values("full", "text_only"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& kind) { return std::string(kind.param); });
 
 }  // namespace
 }  // namespace paraclip
