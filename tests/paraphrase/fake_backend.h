@@ -1,6 +1,7 @@
 #pragma once
 
 #include "paraclip/base/random.h"
+#include "paraclip/base/signals.h"
 #include "paraclip/paraphrase/backend.h"
 
 #include <fmt/format.h>
@@ -27,7 +28,7 @@ class FakeBackend : public Backend {
   void run(const std::function<std::optional<CompletionRequest>()>& next,
            const std::function<void(CompletionResponse)>& done) override {
     std::vector<CompletionRequest> under_way;
-    for (uint64_t turn = 0;; ++turn) {
+    for (uint64_t turn = 0; !stop_requested(); ++turn) {
       while (under_way.size() < slots_) {
         std::optional<CompletionRequest> request = next();
         if (!request) break;

@@ -2,13 +2,15 @@
 
 #include "paraclip/base/file.h"
 #include "paraclip/base/json.h"
+#include "paraclip/base/signals.h"
 #include "tests/base/expect_error.h"
 #include "tests/paraphrase/fake_backend.h"
 #include "tests/support.h"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
+#include <csignal>
+#include <cstdlib>
 
 namespace paraclip {
 namespace {
@@ -139,7 +141,6 @@ TEST_F(PipelineTest, FollowsACaptionThroughBeforeItTakesNewOnes) {
   FakeBackend backend;
   run_pipeline(mixed_captions(), options("out"), backend, {});
   int64_t newest = 0;
-  std::map<int64_t, bool> seen;
   for (const Json& record : read_records(file("out", "journal.jsonl"))) {
     if (!record.contains("index")) continue;
     const int64_t index = record["index"];
@@ -280,6 +281,20 @@ TEST_F(PipelineTest, AChangedJournalIsRefused) {
   refused(whole.substr(0, header) + "{\"index\": 0}\n", {"line 2", "\"step\" is missing"});
   refused(whole.substr(0, header) + "nonsense\n", {"line 2", "not valid JSON"});
   refused("{\"a\": 1}\n", {"is not a journal of paraphrases"});
+}
+
+TEST_F(PipelineTest, AnInterruptedRunSaysHowToGoOnAndLeavesNothingHalf) {
+  const auto interrupted = [&] {
+    install_stop_handler();
+    std::raise(SIGINT);
+    FakeBackend backend;
+    expect_error(ErrorKind::kInterrupted,
+                 {"8 of 8 captions left", "journal.jsonl", "run the same command"},
+                 [&] { run_pipeline(mixed_captions(), options("out"), backend, {}); });
+    std::exit(testing::Test::HasFailure() ? 1 : 0);
+  };
+  EXPECT_EXIT(interrupted(), testing::ExitedWithCode(0), "");
+  EXPECT_FALSE(std::filesystem::exists(file("out", "triples.jsonl")));
 }
 
 TEST_F(PipelineTest, TwoRunsCannotShareAFolder) {

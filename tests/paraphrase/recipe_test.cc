@@ -93,7 +93,7 @@ TEST(Recipe, MalformedOnesNameThePlace) {
       {R"([{"op": "replace", "path": "/steps/0/max_tokens", "value": 0}])",
        "\"max_tokens\" is 0, expected 1 to"},
       {R"([{"op": "add", "path": "/steps/0/candidates", "value": 0}])", "\"candidates\" is 0"},
-      {R"([{"op": "add", "path": "/steps/0/attempts", "value": 1.5}])", "expected an integer"},
+      {R"([{"op": "add", "path": "/steps/0/attempts", "value": 1.5}])", "\"attempts\" is 1.5"},
       {R"([{"op": "add", "path": "/steps/0/min_change", "value": 2}])", "\"min_change\" is 2"},
       {R"([{"op": "add", "path": "/steps/0/examples", "value": [["a"]]}])", "example 1 is [\"a\"]"},
       {R"([{"op": "add", "path": "/caption_words", "value": [5, 2]}])", "expected [least, most]"},
