@@ -35,7 +35,6 @@ HttpBackendOptions quick(const HttpServer& server) {
   HttpBackendOptions options;
   options.base_url = server.url() + "/v1";
   options.model = "test-model";
-  options.timeout = 0.5;
   options.first_delay = 0.01;
   options.longest_delay = 0.05;
   return options;
@@ -278,7 +277,7 @@ class UnreliableServer {
         case 0: return {.status = 429, .headers = {{"Retry-After", "0"}}};
         case 1: return {.status = 500, .body = "oops"};
         case 2: return {.body = good.substr(0, good.size() / 2), .close = true};
-        case 3: return {.body = good, .stall = 0.8};
+        case 3: return {.body = good, .stall = 2.0};
         default: return {.body = good.substr(0, good.size() / 2)};
       }
     }
@@ -301,7 +300,7 @@ TEST(HttpBackend, NothingIsLostOrDoubledByAnUnreliableServer) {
   HttpBackendOptions options;
   options.base_url = server.url() + "/v1";
   options.model = "test-model";
-  options.timeout = 0.5;
+  options.timeout = 1.5;
   options.first_delay = 0.01;
   options.longest_delay = 0.05;
   const test::TemporaryFolder folder;
