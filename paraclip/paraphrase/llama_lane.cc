@@ -24,6 +24,12 @@ Draw draw(std::span<const float> logits, const Sampling& sampling, double unifor
   const double temperature = sampling.temperature > 0.0 ? sampling.temperature : 1.0;
   const double top_p = sampling.temperature > 0.0 ? sampling.top_p : 0.0;
   const float highest = *std::max_element(logits.begin(), logits.end());
+  if (!std::isfinite(highest)) {
+    fail(ErrorKind::kNumeric,
+         "the language model's logits reach {}, expected finite numbers; its "
+         "file may be damaged",
+         highest);
+  }
 
   // Below e^-25 of the likeliest, even the whole vocabulary together is under rounding error.
   struct Choice {
@@ -40,7 +46,6 @@ Draw draw(std::span<const float> logits, const Sampling& sampling, double unifor
     choices.push_back({weight, static_cast<llama_token>(i)});
     total += weight;
   }
-  if (choices.empty()) fail(ErrorKind::kNumeric, "the language model's logits are not finite");
 
   const auto less_likely = [](const Choice& a, const Choice& b) {
     return a.weight != b.weight ? a.weight < b.weight : a.token > b.token;
@@ -139,6 +144,8 @@ size_t LlamaLane::reuse(int sequence, std::span<const llama_token> tokens) {
 
 void LlamaLane::decode() {
   if (llama_decode(context_.get(), batch_->get()) != 0) {
+    // What of the batch was evaluated is not known.
+    for (int i = 0; i < static_cast<int>(cached_.size()); ++i) cut(i, 0);
     fail(ErrorKind::kData, "the language model {} failed on a batch of {} tokens: {}",
          model_->path().string(), batch_->size(), llama_complaint());
   }
@@ -147,7 +154,7 @@ void LlamaLane::decode() {
 // Evaluates a prefix into a sequence of its own, where prompts find it, unless one has it already.
 void LlamaLane::evaluate_prefix(const Tokens& tokens) {
   const auto first = cached_.begin() + static_cast<std::ptrdiff_t>(slots_.size());
-  if (std::find(first, cached_.end(), tokens) != cached_.end()) return;
+  if (tokens.empty() || std::find(first, cached_.end(), tokens) != cached_.end()) return;
   const int sequence = static_cast<int>(slots_.size()) + next_prefix_;
   next_prefix_ = (next_prefix_ + 1) % kPrefixes;
   batch_->clear();
