@@ -23,8 +23,8 @@ constexpr size_t kEchoWords = 4;  // So many words of the prompt in a row are an
 constexpr std::array<double, 2> kTargetNovelty = {0.25, 0.65};
 
 constexpr std::array<std::string_view, kRejectCount> kRejectNames = {
-    "cut",       "empty",    "not_text",    "refusal",   "prompt_echo",      "copy",
-    "too_short", "too_long", "lost_number", "lost_name", "too_little_change"};
+    "cut",       "empty",    "not_text",    "refusal",   "prompt_echo",       "copy",
+    "too_short", "too_long", "lost_number", "lost_name", "too_little_change", "too_much_change"};
 
 std::string join(const std::vector<std::string>& words) {
   std::string text = " ";
@@ -157,9 +157,9 @@ bool is_refusal(const std::string& text, const std::string& source) {
 }
 
 bool echoes_prompt(const std::string& text, const std::string& source, const RecipeStep& step) {
-  constexpr std::string_view kTaskWords[] = {" paraphrase ", " paraphrased ", " paraphrasing ",
-                                             " rephrase ",   " rephrased ",   " rewritten ",
-                                             " reworded ",   " caption ",     " captions "};
+  constexpr std::string_view kTaskWords[] = {
+      " paraphrase ", " paraphrased ", " paraphrasing ", " rephrase ", " rephrased ",
+      " rephrasing ", " rewritten ",   " reworded ",     " caption ",  " captions "};
   for (const std::string_view word : kTaskWords) {
     if (has_phrase(text, word) && !has_phrase(source, word)) return true;
   }
@@ -267,9 +267,9 @@ std::optional<Reject> check(const std::string& text, const CheckContext& context
   if (common(numbers, kept_numbers) < numbers.size()) return Reject::kLostNumber;
   const std::set<std::string> names = name_stems(context.source);
   if (common(names, all_stems(words)) < names.size()) return Reject::kLostName;
-  if (changed_share(context.source, text) < context.step->min_change) {
-    return Reject::kTooLittleChange;
-  }
+  const double change = changed_share(context.source, text);
+  if (change < context.step->min_change) return Reject::kTooLittleChange;
+  if (change > context.step->max_change) return Reject::kTooMuchChange;
   return std::nullopt;
 }
 

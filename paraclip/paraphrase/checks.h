@@ -25,9 +25,10 @@ enum class Reject {
   kLostNumber,  ///< A number of the source is missing.
   kLostName,    ///< A capitalised word of the source is missing.
   kTooLittleChange,  ///< Fewer content words replaced than the step asks for.
+  kTooMuchChange,    ///< More content words replaced than the step allows.
 };
 
-constexpr size_t kRejectCount = static_cast<size_t>(Reject::kTooLittleChange) + 1;
+constexpr size_t kRejectCount = static_cast<size_t>(Reject::kTooMuchChange) + 1;
 
 /// The name used in files: "lost_number".
 std::string_view reject_name(Reject reason);
@@ -45,7 +46,7 @@ double changed_share(std::string_view source, std::string_view text);
 struct CheckContext {
   std::string_view caption;  ///< The caption that step 1 started from.
   std::string_view source;   ///< What this step was asked to paraphrase.
-  const RecipeStep* step;    ///< For its prompt, examples and min_change.
+  const RecipeStep* step;    ///< For its prompt, examples, min_change and max_change.
 };
 
 /// An output after cleaning, and why it is rejected, if it is.

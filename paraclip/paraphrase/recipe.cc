@@ -61,7 +61,7 @@ std::vector<std::array<std::string, 2>> parse_examples(const Json& json, std::st
 RecipeStep parse_step(const Json& json, const std::string& where) {
   check_keys(json,
              {"system", "examples", "prompt", "temperature", "top_p", "max_tokens", "candidates",
-              "attempts", "min_change"},
+              "attempts", "min_change", "max_change"},
              where);
   RecipeStep step;
   step.system = json_string_or(json, "system", "", where);
@@ -81,6 +81,8 @@ RecipeStep parse_step(const Json& json, const std::string& where) {
   step.attempts = bounded_or_1(json, "attempts", 1000, where);
   step.min_change = json_number_or(json, "min_change", 0.0, where);
   check_range(step.min_change, 0, 1, "min_change", where);
+  step.max_change = json_number_or(json, "max_change", 1.0, where);
+  check_range(step.max_change, step.min_change, 1, "max_change", where);
   return step;
 }
 
@@ -93,7 +95,8 @@ Json step_json(const RecipeStep& step) {
               {"max_tokens", step.sampling.max_tokens},
               {"candidates", step.sampling.candidates},
               {"attempts", step.attempts},
-              {"min_change", step.min_change}};
+              {"min_change", step.min_change},
+              {"max_change", step.max_change}};
 }
 
 }  // namespace

@@ -18,7 +18,8 @@ struct RecipeStep {
   std::string prompt;       ///< The user message; "{}" stands for the source text.
   Sampling sampling;        ///< With the number of candidates one request draws.
   int attempts = 1;         ///< Requests for one caption before it is rejected.
-  double min_change = 0.0;  ///< Least share of the source's content words that must be replaced.
+  double min_change = 0.0;  ///< Least share of the source's content words that must be replaced,
+  double max_change = 1.0;  ///< and the most that may be.
 
   /// The last user message for `source`.
   std::string fill(std::string_view source) const;

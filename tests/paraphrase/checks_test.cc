@@ -106,7 +106,7 @@ TEST(JudgeOutput, RejectsTheAnswerToAnExample) {
   EXPECT_EQ(verdict("A feline rests on a rug", "a cat on a mat", step), "accepted");
 }
 
-TEST(JudgeOutput, HoldsStepsToTheirLeastChange) {
+TEST(JudgeOutput, HoldsStepsToTheirBoundsOfChange) {
   RecipeStep step = plain_step();
   const std::string source = "a brown dog runs on the beach";  // brown, dog, run, beach
   const std::string text = "a brown dog is jogging at the beach";
@@ -115,6 +115,11 @@ TEST(JudgeOutput, HoldsStepsToTheirLeastChange) {
   EXPECT_EQ(verdict(text, source, step), "accepted");
   step.min_change = 0.3;
   EXPECT_EQ(verdict(text, source, step), "too_little_change");
+  step.min_change = 0.0;
+  step.max_change = 0.25;
+  EXPECT_EQ(verdict(text, source, step), "accepted");
+  step.max_change = 0.2;
+  EXPECT_EQ(verdict(text, source, step), "too_much_change");
 }
 
 TEST(ChooseOutput, TakesTheNearestToTheStepsAim) {

@@ -95,6 +95,8 @@ TEST(Recipe, MalformedOnesNameThePlace) {
       {R"([{"op": "add", "path": "/steps/0/candidates", "value": 0}])", "\"candidates\" is 0"},
       {R"([{"op": "add", "path": "/steps/0/attempts", "value": 1.5}])", "\"attempts\" is 1.5"},
       {R"([{"op": "add", "path": "/steps/0/min_change", "value": 2}])", "\"min_change\" is 2"},
+      {R"([{"op": "add", "path": "/steps/1/max_change", "value": 0.2}])",
+       "\"max_change\" is 0.2, expected 0.3 to 1"},
       {R"([{"op": "add", "path": "/steps/0/examples", "value": [["a"]]}])", "example 1 is [\"a\"]"},
       {R"([{"op": "add", "path": "/caption_words", "value": [5, 2]}])", "expected [least, most]"},
   };
