@@ -11,6 +11,7 @@
 
 #include <cstdio>
 #include <new>
+#include <sstream>
 
 namespace paraclip::cli {
 namespace {
@@ -45,28 +46,61 @@ const Command* find_command(const std::string& name) {
   return nullptr;
 }
 
-// CLI11's message for what it could not place, with the option that was probably meant.
-std::string describe(const CLI::App& app, const CLI::ParseError& error) {
-  std::string message = error.what();
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr) return message;
-  std::vector<std::string> known;
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
-    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+    for (const std::string& name : option->get_lnames()) names.push_back(name);
+  }
+  return names;
+}
+
+// CLI11's message, or, for an option that it does not know, one with the option that was probably
+// meant. CLI11 reports what is missing before what is unknown, which may be the same word mistyped.
+std::string describe(const CLI::App& app, const CLI::ParseError& error) {
+  const auto unknown = [&](const std::string& what, const std::string& name,
+                           const std::string& prefix) {
+    const std::string meant = nearest(name, option_names(app));
+    return fmt::format("unknown {} '{}{}'{}; see --help", what, prefix, name,
+                       meant.empty() ? "" : fmt::format(", did you mean '{}{}'?", prefix, meant));
+  };
+  const std::string config_error = "INI was not able to parse ";
+  const std::string message = error.what();
+  if (message.starts_with(config_error)) {
+    return unknown("key in the --config file:", message.substr(config_error.size()), "");
   }
   for (const std::string& extra : app.remaining()) {
-    const std::string name = extra.substr(0, extra.find('='));
-    if (name.rfind("-", 0) != 0) return fmt::format("unexpected argument '{}'; see --help", extra);
-    const std::string meant = nearest(name, known);
-    return fmt::format("unknown option '{}'{}; see --help", name,
-                       meant.empty() ? "" : fmt::format(", did you mean '{}'?", meant));
+    if (extra.starts_with("--")) {
+      return unknown("option", extra.substr(2, extra.find('=') - 2), "--");
+    }
+    return fmt::format("unexpected argument '{}'; see --help", extra);
   }
   return message;
+}
+
+// Breaks lines of CLI11's help that a terminal of 80 columns would break, at blanks; the rest goes
+// below the descriptions.
+std::string wrap_help(const std::string& help, size_t column) {
+  constexpr size_t kWidth = 80;
+  std::string wrapped;
+  std::istringstream lines(help);
+  for (std::string line; std::getline(lines, line);) {
+    const size_t indent = line.starts_with("  ") ? column : 0;
+    while (line.size() > kWidth) {
+      const size_t blank = line.rfind(' ', kWidth);
+      if (blank == std::string::npos || blank <= indent) break;
+      wrapped += line.substr(0, blank) + "\n";
+      line = std::string(indent, ' ') + line.substr(blank + 1);
+    }
+    wrapped += line + "\n";
+  }
+  return wrapped;
 }
 
 int run(const Command& command, int argc, char** argv) {
   const std::string program = fmt::format("paraclip {}", command.name);
   CLI::App app(std::string(command.summary), program);
-  app.get_formatter()->column_width(34);
+  constexpr size_t kDescriptionColumn = 32;
+  app.get_formatter()->column_width(kDescriptionColumn);
   app.set_config("--config", "", "Read options from a TOML file; flags override it");
   app.allow_config_extras(CLI::config_extras_mode::error);
   try {
@@ -74,7 +108,7 @@ int run(const Command& command, int argc, char** argv) {
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", app.help());
+    fmt::print("{}", wrap_help(app.help(), kDescriptionColumn));
     return 0;
   } catch (const CLI::ParseError& error) {
     return usage_error(program, describe(app, error));

@@ -56,7 +56,11 @@ void add_options(CLI::App& app, Options& options) {
   add("--grad-clip-norm", train.grad_clip_norm, "Largest gradient norm; 0: any");
   add("--seed", train.seed, "Of the order of samples");
   add("--max-skipped", train.max_skipped, "Non-finite steps in a row before giving up");
-  add("--loss-weights", options.loss_weights, "Of (image,T'') (T,T') (T',T'')")->expected(3);
+  app.add_option("--loss-weights", options.loss_weights, "Of (image,T'') (T,T') (T',T'')")
+      ->expected(3)
+      ->delimiter(',')
+      ->default_str("1,1,1")
+      ->group(optimisation);
   const std::map<std::string, LossDirection> directions = {{"symmetric", LossDirection::kSymmetric},
                                                            {"forward", LossDirection::kForward},
                                                            {"backward", LossDirection::kBackward}};
