@@ -20,11 +20,12 @@ constexpr double kLeastRatio = 0.3;
 constexpr size_t kMostRatio = 2;
 constexpr size_t kExtraWords = 4;
 constexpr size_t kEchoWords = 4;  // So many words of the prompt in a row are an echo of it.
-constexpr std::array<double, 2> kTargetNovelty = {0.25, 0.65};
+constexpr std::array<double, 2> kTargetNovelty = {0.25, 0.6};
 
 constexpr std::array<std::string_view, kRejectCount> kRejectNames = {
     "cut",       "empty",    "not_text",    "refusal",   "prompt_echo",       "copy",
-    "too_short", "too_long", "lost_number", "lost_name", "too_little_change", "too_much_change"};
+    "too_short", "too_long", "lost_number", "lost_name", "too_little_change", "too_much_change",
+    "strayed"};
 
 std::string join(const std::vector<std::string>& words) {
   std::string text = " ";
@@ -300,20 +301,25 @@ double changed_share(std::string_view source, std::string_view text) {
 }
 
 JudgedOutput judge_output(const Completion& completion, const CheckContext& context) {
-  JudgedOutput judged{clean_output(completion.text, context.source), std::nullopt};
+  JudgedOutput judged{clean_output(completion.text, context.source), std::nullopt,
+                      completion.log_probability};
   judged.reject = completion.finish_reason == "length" ? std::optional(Reject::kCut)
                                                        : check(judged.text, context);
+  const double least = context.step->min_log_probability;
+  if (!judged.reject && least < 0.0 && completion.log_probability < least) {
+    judged.reject = Reject::kStrayed;
+  }
   return judged;
 }
 
 double output_score(std::string_view source, std::string_view text, size_t step) {
   const Stems stems = compared_stems(source, text);
-  const size_t total = stems.source.size() + stems.text.size();
-  const double novelty = total == 0
-                             ? 1.0
-                             : 1.0 - 2.0 * static_cast<double>(common(stems.source, stems.text)) /
-                                         static_cast<double>(total);
-  return 1.0 - std::abs(novelty - kTargetNovelty[step]);
+  const auto kept = static_cast<double>(common(stems.text, stems.source));
+  const auto source_size = static_cast<double>(std::max<size_t>(stems.source.size(), 1));
+  const auto text_size = static_cast<double>(std::max<size_t>(stems.text.size(), 1));
+  const double novelty = 1.0 - kept / text_size;
+  const double imbalance = std::abs(text_size - source_size) / source_size;
+  return 1.0 - std::abs(novelty - kTargetNovelty[step]) - imbalance;
 }
 
 std::optional<size_t> choose_output(std::span<const JudgedOutput> outputs, std::string_view source,
@@ -322,7 +328,7 @@ std::optional<size_t> choose_output(std::span<const JudgedOutput> outputs, std::
   double best_score = 0;
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (outputs[i].reject) continue;
-    const double score = output_score(source, outputs[i].text, step);
+    const double score = output_score(source, outputs[i].text, step) + outputs[i].log_probability;
     if (!best || score > best_score) {
       best = i;
       best_score = score;

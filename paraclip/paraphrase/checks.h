@@ -26,9 +26,10 @@ enum class Reject {
   kLostName,    ///< A capitalised word of the source is missing.
   kTooLittleChange,  ///< Fewer content words replaced than the step asks for.
   kTooMuchChange,    ///< More content words replaced than the step allows.
+  kStrayed,          ///< The model itself found it less probable than the step asks for.
 };
 
-constexpr size_t kRejectCount = static_cast<size_t>(Reject::kTooMuchChange) + 1;
+constexpr size_t kRejectCount = static_cast<size_t>(Reject::kStrayed) + 1;
 
 /// The name used in files: "lost_number".
 std::string_view reject_name(Reject reason);
@@ -53,20 +54,23 @@ struct CheckContext {
 struct JudgedOutput {
   std::string text;
   std::optional<Reject> reject;
+  double log_probability = 0.0;  ///< As the completion's.
 };
 
 /// Cleans and checks one completion.
 JudgedOutput judge_output(const Completion& completion, const CheckContext& context);
 
-/// How good an accepted output is as an answer to step `step` (0 or 1), in [0, 1]: 1 less the
-/// distance of its wording from what the step is for. The wording's novelty is the Dice distance
-/// between the content-word stems of source and output; step 1, which rewords lightly and keeps the
-/// meaning, aims at 0.25, step 2, which looks for other words, at 0.65: beyond that an output more
-/// often has drifted away.
+/// How good an accepted output is as an answer to step `step` (0 or 1), 1 at best: 1 less the
+/// distance of its wording from what the step is for, less its imbalance. The wording's novelty is
+/// the share of the output's content-word stems that are not the source's; step 1, which rewords
+/// lightly and keeps the meaning, aims at 0.25, step 2, which looks for other words, at 0.6: beyond
+/// that an output more often has drifted away. The imbalance is the number of content words by
+/// which the output is shorter (details dropped) or longer (details invented), relative to the
+/// source's.
 double output_score(std::string_view source, std::string_view text, size_t step);
 
-/// The place of the best accepted output by output_score, the first among equals; nothing if none
-/// was accepted.
+/// The place of the best accepted output by output_score plus its log-probability, which tells
+/// where the model strayed, the first among equals; nothing if none was accepted.
 std::optional<size_t> choose_output(std::span<const JudgedOutput> outputs, std::string_view source,
                                     size_t step);
 

@@ -53,6 +53,9 @@ Json record_json(const JournalRecord& record) {
     for (const Completion& completion : record.completions) {
       json["completions"].push_back(
           {{"text", completion.text}, {"finish_reason", completion.finish_reason}});
+      if (completion.log_probability != 0.0) {
+        json["completions"].back()["log_probability"] = completion.log_probability;
+      }
     }
   } else {
     json["error"] = record.error;
@@ -82,7 +85,8 @@ JournalRecord parse_record(std::string_view line, const std::string& where) {
     }
     for (const Json& completion : json["completions"]) {
       record.completions.push_back({json_string(completion, "text", where),
-                                    json_string(completion, "finish_reason", where)});
+                                    json_string(completion, "finish_reason", where),
+                                    json_number_or(completion, "log_probability", 0.0, where)});
     }
   }
   record.prompt_tokens = json_integer_or(json, "prompt_tokens", 0, where);

@@ -61,7 +61,7 @@ std::vector<std::array<std::string, 2>> parse_examples(const Json& json, std::st
 RecipeStep parse_step(const Json& json, const std::string& where) {
   check_keys(json,
              {"system", "examples", "prompt", "temperature", "top_p", "max_tokens", "candidates",
-              "attempts", "min_change", "max_change"},
+              "attempts", "min_change", "max_change", "min_log_probability"},
              where);
   RecipeStep step;
   step.system = json_string_or(json, "system", "", where);
@@ -83,6 +83,8 @@ RecipeStep parse_step(const Json& json, const std::string& where) {
   check_range(step.min_change, 0, 1, "min_change", where);
   step.max_change = json_number_or(json, "max_change", 1.0, where);
   check_range(step.max_change, step.min_change, 1, "max_change", where);
+  step.min_log_probability = json_number_or(json, "min_log_probability", 0.0, where);
+  check_range(step.min_log_probability, -100, 0, "min_log_probability", where);
   return step;
 }
 
@@ -96,7 +98,8 @@ Json step_json(const RecipeStep& step) {
               {"candidates", step.sampling.candidates},
               {"attempts", step.attempts},
               {"min_change", step.min_change},
-              {"max_change", step.max_change}};
+              {"max_change", step.max_change},
+              {"min_log_probability", step.min_log_probability}};
 }
 
 }  // namespace

@@ -20,6 +20,8 @@ struct RecipeStep {
   int attempts = 1;         ///< Requests for one caption before it is rejected.
   double min_change = 0.0;  ///< Least share of the source's content words that must be replaced,
   double max_change = 1.0;  ///< and the most that may be.
+  /// Least Completion::log_probability of an output; 0 for any. For backends that tell it.
+  double min_log_probability = 0.0;
 
   /// The last user message for `source`.
   std::string fill(std::string_view source) const;

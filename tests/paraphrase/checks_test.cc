@@ -138,6 +138,37 @@ TEST(ChooseOutput, TakesTheNearestToTheStepsAim) {
             std::nullopt);
 }
 
+TEST(ChooseOutput, PrefersOutputsThatNeitherDropNorAddDetails) {
+  const std::string source = "a brown dog runs on the beach";
+  const std::vector<JudgedOutput> outputs = {
+      {"a dog trots on the beach", {}},                         // one new word of three, one lost
+      {"a brown dog trots along the beach by a red boat", {}},  // and two invented
+      {"a brown dog trots on the beach", {}},                   // one of four replaced
+  };
+  EXPECT_EQ(choose_output(outputs, source, /*step=*/0), 2u);
+  EXPECT_LT(output_score(source, outputs[0].text, 1), output_score(source, outputs[2].text, 1));
+  EXPECT_LT(output_score(source, outputs[1].text, 1), output_score(source, outputs[2].text, 1));
+}
+
+TEST(ChooseOutput, PrefersWhatTheModelFoundMoreProbable) {
+  const std::string source = "a brown dog runs on the beach";
+  const std::vector<JudgedOutput> outputs = {{"a brown dog trots on the beach", {}, -0.5},
+                                             {"a brown dog walks on the beach", {}, -0.2}};
+  EXPECT_EQ(choose_output(outputs, source, /*step=*/0), 1u);
+}
+
+TEST(JudgeOutput, WhatIsLessProbableThanTheStepAsksForHasStrayed) {
+  RecipeStep step;
+  step.min_log_probability = -0.6;
+  const std::string source = "a brown dog runs on the beach";
+  const CheckContext context{source, source, &step};
+  const std::string text = "a brown dog trots on the beach";
+  EXPECT_EQ(judge_output({text, "stop", -0.7}, context).reject, Reject::kStrayed);
+  EXPECT_EQ(judge_output({text, "stop", -0.5}, context).reject, std::nullopt);
+  step.min_log_probability = 0.0;
+  EXPECT_EQ(judge_output({text, "stop", -0.7}, context).reject, std::nullopt);
+}
+
 TEST(Words, StemsJoinInflections) {
   for (const char* word : {"ride", "rides", "riding", "ridding"})
     EXPECT_EQ(word_stem(word), "rid") << word;
