@@ -34,7 +34,7 @@ struct Options {
 };
 
 // What this process did, next to the statistics of the whole run.
-struct Session {
+struct ThisRun {
   int64_t resumed = -1;  // Captions finished by earlier ones; -1 before the first report.
   int64_t finished = 0;
   double seconds = 0.0;
@@ -122,7 +122,7 @@ void print_counts(const CaptionCounts& counts, size_t captions) {
                                 : fmt::format(", {} kept in all shards", counts.kept)));
 }
 
-void print_summary(const RunStatistics& statistics, const Session& session,
+void print_summary(const RunStatistics& statistics, const ThisRun& this_run,
                    const std::filesystem::path& output) {
   print_counts(statistics.counts, static_cast<size_t>(statistics.captions));
   const double share = statistics.captions == 0 ? 0.0
@@ -139,8 +139,8 @@ void print_summary(const RunStatistics& statistics, const Session& session,
   }
   print_wrapped("tokens", fmt::format("{} prompt, {} completion", statistics.prompt_tokens,
                                       statistics.completion_tokens));
-  print_wrapped("time", fmt::format("{:.1f} s for {} captions, {:.2f} captions/s", session.seconds,
-                                    session.finished - session.resumed, session.rate()));
+  print_wrapped("time", fmt::format("{:.1f} s for {} captions, {:.2f} captions/s", this_run.seconds,
+                                    this_run.finished - this_run.resumed, this_run.rate()));
   print_wrapped("output", (output / "triples.jsonl").string());
 }
 
@@ -176,26 +176,34 @@ void run(const CLI::App& app, Options& options) {
   if (!options.dry_run && options.pipeline.output.empty())
     fail(ErrorKind::kUsage, "no output folder is named: give -o FOLDER");
   const CaptionList captions = read_captions(options.captions);
+  const CaptionCounts& counts = captions.counts;
+  if (counts.kept == 0) {
+    fail(ErrorKind::kData,
+         "{} holds no caption to paraphrase: {} read, {} empty, {} too short, {} too long; the "
+         "recipe asks for {} to {} words",
+         options.captions.file.string(), counts.read, counts.empty, counts.too_short,
+         counts.too_long, recipe.min_words, recipe.max_words);
+  }
   if (options.dry_run) return dry_run(options, captions);
 
   const std::unique_ptr<Backend> backend = make_backend(options);
-  Session session;
+  ThisRun this_run;
   const ProgressCallback shown = make_progress(options.common);
   const auto started = std::chrono::steady_clock::now();
   const RunStatistics statistics =
       run_pipeline(captions, options.pipeline, *backend, [&](const ProgressState& state) {
-        if (session.resumed < 0) session.resumed = state.done;
-        session.finished = state.done;
+        if (this_run.resumed < 0) this_run.resumed = state.done;
+        this_run.finished = state.done;
         if (shown) shown(state);
       });
-  session.seconds =
+  this_run.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   write_effective_config(app, options.pipeline.output);
-  if (!options.common.json) return print_summary(statistics, session, options.pipeline.output);
+  if (!options.common.json) return print_summary(statistics, this_run, options.pipeline.output);
   Json json = to_json(statistics, StepRules(recipe, options.pipeline.seed));
-  json["session"] = {{"captions", session.finished - session.resumed},
-                     {"seconds", session.seconds},
-                     {"captions_per_second", session.rate()}};
+  json["this_run"] = {{"captions", this_run.finished - this_run.resumed},
+                      {"seconds", this_run.seconds},
+                      {"captions_per_second", this_run.rate()}};
   json["output"] = options.pipeline.output.string();
   print_json(json);
 }

@@ -39,8 +39,8 @@ struct CompletionRequest {
 struct Completion {
   std::string text;
   std::string finish_reason;
-  /// Mean log-probability of its tokens at the sampling temperature, before top_p cut them; 0 from a
-  /// backend that does not tell. Low where the model strayed.
+  /// Mean log-probability of its tokens at the sampling temperature, before top_p cut them; 0 from
+  /// a backend that does not tell. Low where the model strayed.
   double log_probability = 0.0;
 };
 

@@ -35,7 +35,9 @@ TEST(Permutation, DependsOnSeedAndEpoch) {
 }
 
 // Runs are resumed by newer releases, so the order may never change.
-TEST(Permutation, IsStable) { EXPECT_EQ(order(8, 0, 0), (std::vector<uint64_t>{0, 1, 2, 5, 6, 3, 4, 7})); }
+TEST(Permutation, IsStable) {
+  EXPECT_EQ(order(8, 0, 0), (std::vector<uint64_t>{0, 1, 2, 5, 6, 3, 4, 7}));
+}
 
 // Every position should receive every value about equally often over the epochs.
 TEST(Permutation, IsUniform) {

@@ -69,8 +69,9 @@ TEST(ClipConfig, ErrorsNameTheKeyAndTheValue) {
             std::string::npos);
   EXPECT_NE(error_of(R"({"model_type": "clip_text_model", "hidden_size": -1})").find("-1"),
             std::string::npos);
-  EXPECT_NE(error_of(R"({"model_type": "clip_text_model", "hidden_size": "x"})").find("a 64-bit integer"),
-            std::string::npos);
+  EXPECT_NE(
+      error_of(R"({"model_type": "clip_text_model", "hidden_size": "x"})").find("a 64-bit integer"),
+      std::string::npos);
   EXPECT_NE(error_of(R"({"model_type": "clip_text_model", "hidden_size": 30})").find("multiple"),
             std::string::npos);
 }

@@ -157,7 +157,8 @@ TEST(TextModel, ATokenizerOfAnotherModelIsRefused) {
   fs::copy(golden_model("full"), folder / "model", fs::copy_options::recursive);
   fs::remove(folder / "model" / "vocab.json");
   fs::remove(folder / "model" / "merges.txt");
-  EXPECT_NE(load_error(folder / "model").find("add the model's vocab.json and merges.txt"), std::string::npos);
+  EXPECT_NE(load_error(folder / "model").find("add the model's vocab.json and merges.txt"),
+            std::string::npos);
 }
 
 TEST(TensorNames, CountsOfAFullSizeModel) {
