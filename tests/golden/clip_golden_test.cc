@@ -25,6 +25,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <map>
@@ -144,7 +145,7 @@ TEST_P(ClipGolden, LossAndEveryGradientMatchTransformers) {
 }
 
 // open_clip's names and orientation, written out by hand here: an own check of the mapping.
-TEST_P(ClipGolden, GradientsMatchOpenClip) {
+TEST_P(ClipGolden, EveryGradientMatchesOpenClip) {
   model.tower().set_trainable(true);
   full_loss().total.backward();
   std::map<std::string, at::Tensor> ours;
@@ -155,19 +156,28 @@ TEST_P(ClipGolden, GradientsMatchOpenClip) {
       {"token_embedding.weight", ours["text_model.embeddings.token_embedding.weight"]},
       {"positional_embedding", ours["text_model.embeddings.position_embedding.weight"]},
       {"ln_final.weight", ours["text_model.final_layer_norm.weight"]},
+      {"ln_final.bias", ours["text_model.final_layer_norm.bias"]},
   };
+  const std::pair<const char*, const char*> modules[] = {{"attn.out_proj", "self_attn.out_proj"},
+                                                         {"ln_1", "layer_norm1"},
+                                                         {"ln_2", "layer_norm2"},
+                                                         {"mlp.c_fc", "mlp.fc1"},
+                                                         {"mlp.c_proj", "mlp.fc2"}};
   for (int64_t layer = 0; layer < model.config().text.layers; ++layer) {
     const std::string theirs = fmt::format("transformer.resblocks.{}.", layer);
     const std::string mine = fmt::format("text_model.encoder.layers.{}.", layer);
-    expected.emplace_back(theirs + "attn.in_proj_weight", ours[mine + "self_attn.qkv_proj.weight"]);
-    expected.emplace_back(theirs + "attn.in_proj_bias", ours[mine + "self_attn.qkv_proj.bias"]);
-    expected.emplace_back(theirs + "attn.out_proj.weight",
-                          ours[mine + "self_attn.out_proj.weight"]);
-    expected.emplace_back(theirs + "ln_1.weight", ours[mine + "layer_norm1.weight"]);
-    expected.emplace_back(theirs + "ln_2.bias", ours[mine + "layer_norm2.bias"]);
-    expected.emplace_back(theirs + "mlp.c_fc.weight", ours[mine + "mlp.fc1.weight"]);
-    expected.emplace_back(theirs + "mlp.c_proj.bias", ours[mine + "mlp.fc2.bias"]);
+    for (const std::string kind : {"weight", "bias"}) {
+      expected.emplace_back(theirs + "attn.in_proj_" + kind,
+                            ours[mine + "self_attn.qkv_proj." + kind]);
+      for (const auto& [their_name, my_name] : modules) {
+        expected.emplace_back(theirs + their_name + "." + kind, ours[mine + my_name + "." + kind]);
+      }
+    }
   }
+  const auto all =
+      std::count_if(tensors.names().begin(), tensors.names().end(),
+                    [](const std::string& name) { return name.starts_with("grad.open_clip."); });
+  EXPECT_EQ(static_cast<size_t>(all), expected.size());
   double worst = 0;
   for (const auto& [name, gradient] : expected) {
     worst = std::max(worst, relative_difference(gradient, "grad.open_clip." + name));
