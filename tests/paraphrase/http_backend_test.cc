@@ -5,6 +5,7 @@
 #include "paraclip/paraphrase/pipeline.h"
 #include "tests/base/expect_error.h"
 #include "tests/io/http_server.h"
+#include "tests/paraphrase/unreliable_server.h"
 #include "tests/support.h"
 
 #include <fmt/format.h>
@@ -18,18 +19,12 @@
 namespace paraclip {
 namespace {
 
+using test::chat_answer;
 using test::expect_error;
 using test::HttpQuery;
 using test::HttpReply;
 using test::HttpServer;
-
-std::string chat_answer(const std::string& text, const std::string& finish = "stop") {
-  return dump_json(Json{{"choices",
-                         {{{"index", 0},
-                           {"message", {{"role", "assistant"}, {"content", text}}},
-                           {"finish_reason", finish}}}},
-                        {"usage", {{"prompt_tokens", 11}, {"completion_tokens", 4}}}});
-}
+using test::UnreliableServer;
 
 HttpBackendOptions quick(const HttpServer& server) {
   HttpBackendOptions options;
@@ -250,51 +245,12 @@ TEST(HttpBackend, OptionsAreChecked) {
   refused("request fields", [](auto& o) { o.request_fields = Json::array(); });
 }
 
-// A server that spoils the first tries of a third of the questions, in five ways, and counts what
-// it answered well.
-class UnreliableServer {
- public:
-  UnreliableServer() : server_([this](const HttpQuery& query) { return answer(query); }) {}
-
-  std::string url() const { return server_.url(); }
-
-  std::map<std::string, int> answered;  ///< Whole answers, by question.
-  std::map<int, int> faults;            ///< Faults, by kind.
-
- private:
-  HttpReply answer(const HttpQuery& query) {
-    const std::lock_guard lock(mutex_);
-    const Json body = parse_json(query.body, "request");
-    const std::string prompt = body["messages"].back()["content"];
-    const std::string question = fmt::format("{} #{}", prompt, dump_json(body["seed"]));
-    const std::string good = chat_answer("some " + prompt.substr(prompt.find(": ") + 2));
-    const uint64_t luck = hash64(question);
-    const int times = static_cast<int>(luck / 3 % 2) + 1;
-    if (luck % 3 == 0 && tries_[question]++ < times) {
-      const int kind = static_cast<int>((luck / 6 + static_cast<uint64_t>(tries_[question])) % 5);
-      ++faults[kind];
-      switch (kind) {
-        case 0: return {.status = 429, .headers = {{"Retry-After", "0"}}};
-        case 1: return {.status = 500, .body = "oops"};
-        case 2: return {.body = good.substr(0, good.size() / 2), .close = true};
-        case 3: return {.body = good, .stall = 2.0};
-        default: return {.body = good.substr(0, good.size() / 2)};
-      }
-    }
-    ++answered[question];
-    return {.body = good};
-  }
-
-  std::mutex mutex_;
-  std::map<std::string, int> tries_;
-  HttpServer server_;
-};
-
 TEST(HttpBackend, NothingIsLostOrDoubledByAnUnreliableServer) {
+  constexpr int kCaptions = 200;
   Recipe recipe;
   for (RecipeStep& step : recipe.steps) step.prompt = "Rewrite: {}";
   CaptionList captions;
-  for (int i = 0; i < 120; ++i)
+  for (int i = 0; i < kCaptions; ++i)
     captions.add(i, "", fmt::format("a thing called {}", hash_hex(std::to_string(i))));
   UnreliableServer server;
   HttpBackendOptions options;
@@ -308,10 +264,10 @@ TEST(HttpBackend, NothingIsLostOrDoubledByAnUnreliableServer) {
   const RunStatistics statistics =
       run_pipeline(captions, {.output = folder.path(), .recipe = recipe}, backend, {});
 
-  EXPECT_EQ(statistics.triples, 120);
-  EXPECT_EQ(statistics.steps[0].requests + statistics.steps[1].requests, 240);
-  EXPECT_EQ(statistics.prompt_tokens, 240 * 11);
-  EXPECT_EQ(server.answered.size(), 240u);
+  EXPECT_EQ(statistics.triples, kCaptions);
+  EXPECT_EQ(statistics.steps[0].requests + statistics.steps[1].requests, 2 * kCaptions);
+  EXPECT_EQ(statistics.prompt_tokens, 2 * kCaptions * 11);
+  EXPECT_EQ(server.answered.size(), 2u * kCaptions);
   for (const auto& [question, times] : server.answered) EXPECT_EQ(times, 1) << question;
   EXPECT_EQ(server.faults.size(), 5u) << "every kind of fault should have happened";
   std::map<std::string, int> journal;
@@ -322,8 +278,34 @@ TEST(HttpBackend, NothingIsLostOrDoubledByAnUnreliableServer) {
     ++journal[fmt::format("{}/{}", dump_json(record["index"]), dump_json(record["step"]))];
     begin = end + 1;
   }
-  EXPECT_EQ(journal.size(), 240u);
+  EXPECT_EQ(journal.size(), 2u * kCaptions);
   for (const auto& [place, times] : journal) EXPECT_EQ(times, 1) << place;
+  int faults = 0;
+  for (const auto& [kind, times] : server.faults) faults += times;
+  fmt::print("{} captions, {} questions, {} faults of {} kinds: {} triples, {} answers journaled\n",
+             kCaptions, server.answered.size(), faults, server.faults.size(), statistics.triples,
+             journal.size());
+}
+
+// The program itself, killed at random moments while such a server answers it.
+TEST(HttpBackend, AKilledProgramLosesAndDoublesNothingEither) {
+  const test::TemporaryFolder folder;
+  std::string captions;
+  for (int i = 0; i < 200; ++i)
+    captions += fmt::format("a thing called {}\n", hash_hex(std::to_string(i)));
+  write_file_atomic(folder / "captions.txt", captions);
+  const Json step = {
+      {"prompt", "Rewrite: {}"}, {"temperature", 1}, {"top_p", 1}, {"max_tokens", 9}};
+  write_file_atomic(folder / "recipe.json",
+                    dump_json({{"name", "test"}, {"steps", Json::array({step, step})}}));
+  UnreliableServer server;
+  const std::string command = fmt::format(
+      "'{}/scripts/check_resume' '{}' '{}' --kills 3 -- --backend http --base-url '{}/v1' "
+      "--model-name m --recipe '{}' --timeout 1.5 --concurrency 16",
+      PARACLIP_SOURCE_DIR, test::program(), (folder / "captions.txt").string(), server.url(),
+      (folder / "recipe.json").string());
+  EXPECT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(server.faults.size(), 5u);
 }
 
 }  // namespace
