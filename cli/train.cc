@@ -162,8 +162,8 @@ void run(const CLI::App& app, Options& options) {
       return report.to_json().at("metrics");
     };
   }
-  make_directories(options.train.output);
   Trainer trainer(model, set, images, options.train, evaluate, progress);
+  make_directories(options.train.output);
   write_file_atomic(options.train.output / "data.json",
                     dump_json(join_json(set.report()), 2) + "\n");
   write_effective_config(app, options.train.output);

@@ -59,6 +59,23 @@ Trainer::Trainer(TextModel& model, const TrainingSet& set, const ImageEmbeddings
     trained.pop_back();
   }
   optimizer_ = std::make_unique<AdamW>(std::move(trained), options_.adamw);
+  if (options_.resume) {
+    restore();
+  } else if (!store_.empty()) {
+    fail(ErrorKind::kUsage,
+         "{} already holds a run; add --resume to go on with it, or choose another --output",
+         options_.output.string());
+  }
+}
+
+void Trainer::restore() {
+  const int threads = state_.threads;
+  state_ = store_.resume(model_, *optimizer_, state_.identity);
+  if (state_.threads == threads) return;
+  log().warn(
+      "the run was started with {} threads and goes on with {}: the result will be equal up to "
+      "rounding only",
+      state_.threads, threads);
 }
 
 std::vector<int64_t> Trainer::samples_of(int64_t step) const {
@@ -126,24 +143,10 @@ StepReport Trainer::step(const std::vector<int64_t>& samples, double learning_ra
 void Trainer::start() {
   make_directories(options_.output);
   if (options_.resume) {
-    const int threads = state_.threads;
-    state_ = store_.resume(model_, *optimizer_, state_.identity);
-    if (state_.threads != threads) {
-      log().warn(
-          "the run was started with {} threads and goes on with {}: the result will be "
-          "equal up to rounding only",
-          state_.threads, threads);
-    }
     log_ = std::make_unique<MetricsLog>(options_.output, state_.step);
     log().info("resuming {} at step {} of {}", options_.output.string(), state_.step,
                total_steps());
     return;
-  }
-  if (!store_.empty()) {
-    fail(ErrorKind::kUsage,
-         "{} already holds a run; add --resume to go on with it, or choose "
-         "another --output",
-         options_.output.string());
   }
   log_ = std::make_unique<MetricsLog>(options_.output, /*step=*/-1);
   evaluate_now();

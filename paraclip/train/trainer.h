@@ -31,8 +31,9 @@ struct StepReport {
 /// Fine-tunes a text tower on triples with fixed image embeddings (Kim et al., EACL 2024).
 class Trainer {
  public:
-  /// `model`, `set` and `images` must outlive it. Throws kUsage, kData for options and data that do
-  /// not fit together.
+  /// `model`, `set` and `images` must outlive it. With options.resume, takes up the last checkpoint
+  /// of options.output; without, that folder must hold none. Writes nothing yet. Throws kUsage,
+  /// kData for options, data and checkpoints that do not fit together.
   Trainer(TextModel& model, const TrainingSet& set, const ImageEmbeddings& images,
           TrainOptions options, Evaluator evaluate, ProgressCallback progress);
 
@@ -52,6 +53,7 @@ class Trainer {
   std::vector<int64_t> samples_of(int64_t step) const;
 
  private:
+  void restore();
   void start();
   void evaluate_now();
   void save();

@@ -180,6 +180,13 @@ TEST_F(Commands, TrainingWritesWhatItSaysAndItsConfigRepeatsIt) {
             0);
   EXPECT_EQ(read_file(folder / "a/last/model.safetensors"),
             read_file(folder / "b/last/model.safetensors"));
+
+  // What is refused leaves the run as it was.
+  const std::string config = read_file(folder / "a/config.toml");
+  expect_failure("another run's folder", train("a") + " --lr 1", 2, {"already holds a run"});
+  expect_failure("resumed with other options", train("a") + " --lr 1 --resume", 2,
+                 {"lr was 1e-05 and is 1.0"});
+  EXPECT_EQ(read_file(folder / "a/config.toml"), config);
 }
 
 TEST_F(Commands, InspectPrintsOneJsonObject) {
