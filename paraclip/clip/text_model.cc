@@ -9,8 +9,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <numeric>
+#include <span>
 
 namespace paraclip {
 namespace {
@@ -82,24 +81,19 @@ std::vector<int64_t> TextModel::tokenize(std::string_view text) const {
 }
 
 at::Tensor TextModel::encode(const std::vector<std::string>& texts, int64_t batch_tokens) const {
-  std::vector<std::vector<int64_t>> tokens;
-  tokens.reserve(texts.size());
-  for (const std::string& text : texts) tokens.push_back(tokenize(text));
-  return encode_tokens(tokens, batch_tokens);
-}
-
-at::Tensor TextModel::encode_tokens(std::span<const std::vector<int64_t>> texts,
-                                    int64_t batch_tokens) const {
+  std::vector<std::vector<int64_t>> ids;
+  ids.reserve(texts.size());
+  for (const std::string& text : texts) ids.push_back(tokenize(text));
   const at::NoGradGuard no_grad;
-  const auto count = static_cast<int64_t>(texts.size());
+  const auto count = static_cast<int64_t>(ids.size());
   at::Tensor result = at::empty({count, config_.text.projection_dim}, at::kFloat);
-  for (size_t begin = 0; begin < texts.size();) {
+  for (size_t begin = 0; begin < ids.size();) {
     size_t end = begin;
     int64_t tokens = 0;
-    while (end < texts.size() && (end == begin || tokens < batch_tokens)) {
-      tokens += static_cast<int64_t>(texts[end++].size());
+    while (end < ids.size() && (end == begin || tokens < batch_tokens)) {
+      tokens += static_cast<int64_t>(ids[end++].size());
     }
-    const PackedText packed = pack(texts.subspan(begin, end - begin), config_.text);
+    const PackedText packed = pack(std::span(ids).subspan(begin, end - begin), config_.text);
     result.slice(0, static_cast<int64_t>(begin), static_cast<int64_t>(end))
         .copy_(normalize_rows(tower_.forward(packed)));
     begin = end;

@@ -9,7 +9,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -39,10 +38,6 @@ class TextModel {
   /// The embeddings of `texts`: float32 [texts, projection_dim], rows of unit length. At most about
   /// `batch_tokens` tokens are computed at once. No gradients.
   at::Tensor encode(const std::vector<std::string>& texts, int64_t batch_tokens = 8192) const;
-
-  /// As encode(), of texts that are tokenized already.
-  at::Tensor encode_tokens(std::span<const std::vector<int64_t>> texts,
-                           int64_t batch_tokens = 8192) const;
 
   /// Writes an HF folder's files into the existing folder `target`: float32 weights, config.json,
   /// and the tokenizer and preprocessing files of the folder that the model was loaded from. Where

@@ -34,9 +34,9 @@ Trainer::Trainer(TextModel& model, const TrainingSet& set, const ImageEmbeddings
       options_(std::move(options)),
       evaluate_(std::move(evaluate)),
       progress_(std::move(progress)),
-      steps_per_epoch_(set.size() / options_.batch_size),
       store_(options_.output) {
   options_.validate();
+  steps_per_epoch_ = set_.size() / options_.batch_size;
   if (images_.width() != model_.config().text.projection_dim) {
     fail(ErrorKind::kData,
          "the image embeddings are {} wide, but the model {} embeds texts in {} dimensions: they "

@@ -67,7 +67,7 @@ class Trainer {
   TrainOptions options_;
   Evaluator evaluate_;
   ProgressCallback progress_;
-  int64_t steps_per_epoch_;
+  int64_t steps_per_epoch_ = 0;
   std::unique_ptr<AdamW> optimizer_;
   CheckpointStore store_;
   std::unique_ptr<MetricsLog> log_;

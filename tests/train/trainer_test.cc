@@ -38,10 +38,8 @@ class TrainerTest : public testing::Test {
 
   // A run to its end; the model's fingerprint is the sum of all that happened in it.
   TrainState run(const TrainOptions& options, const Evaluator& evaluate = {}) {
-    TextModel model = TextModel::load(test::golden_clip() / "model");
-    const TrainingSet set =
-        TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
-    return Trainer(model, set, images, options, evaluate, {}).run();
+    TextModel fresh = TextModel::load(test::golden_clip() / "model");
+    return Trainer(fresh, set, images, options, evaluate, {}).run();
   }
 
   static std::string weights(const fs::path& folder) {
@@ -50,6 +48,8 @@ class TrainerTest : public testing::Test {
 
   test::TemporaryFolder folder;
   ImageEmbeddings images = ImageEmbeddings::load(test::golden_clip() / "embeddings");
+  TextModel model = TextModel::load(test::golden_clip() / "model");
+  TrainingSet set = TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
 };
 
 // Falls with the weights' movement: the first evaluation is the best one.
@@ -68,9 +68,9 @@ TEST_F(TrainerTest, AKilledAndResumedRunEndsWithTheSameBytes) {
     fs::remove_all(killed.output);
     int64_t evaluations = 0;
     // An evaluation runs before the checkpoint of its step is written: that step's work is lost.
-    const auto evaluate = [&](const TextModel& model) {
+    const auto evaluate = [&](const TextModel& current) {
       if (evaluations++ == kill_at / 3) throw Killed();
-      return distance_metric(model);
+      return distance_metric(current);
     };
     EXPECT_THROW(run(killed, evaluate), Killed);
     killed.resume = true;
@@ -109,9 +109,6 @@ TEST_F(TrainerTest, LossFallsAndMetricsAreLogged) {
 }
 
 TEST_F(TrainerTest, EachEpochVisitsEverySampleOnceInAnotherOrder) {
-  TextModel model = TextModel::load(test::golden_clip() / "model");
-  const TrainingSet set =
-      TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
   const Trainer trainer(model, set, images, options("run"), {}, {});
   std::vector<std::vector<int64_t>> epochs(2);
   for (int64_t step = 0; step < 8; ++step) {
@@ -126,9 +123,6 @@ TEST_F(TrainerTest, EachEpochVisitsEverySampleOnceInAnotherOrder) {
 }
 
 TEST_F(TrainerTest, NonFiniteStepsChangeNothingAndEndTheRun) {
-  TextModel model = TextModel::load(test::golden_clip() / "model");
-  const TrainingSet set =
-      TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
   TrainOptions limited = options("run");
   limited.max_skipped = 3;
   Trainer trainer(model, set, images, limited, {}, {});
@@ -152,9 +146,6 @@ TEST_F(TrainerTest, NonFiniteStepsChangeNothingAndEndTheRun) {
 }
 
 TEST_F(TrainerTest, TheLogitScaleStaysInItsRange) {
-  TextModel model = TextModel::load(test::golden_clip() / "model");
-  const TrainingSet set =
-      TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
   Trainer trainer(model, set, images, options("run"), {}, {});
   at::Tensor(model.tower().logit_scale().detach()).fill_(4.9);
   trainer.step(trainer.samples_of(0), 1e-3);
@@ -162,9 +153,6 @@ TEST_F(TrainerTest, TheLogitScaleStaysInItsRange) {
 }
 
 TEST_F(TrainerTest, AFrozenTemperatureStays) {
-  TextModel model = TextModel::load(test::golden_clip() / "model");
-  const TrainingSet set =
-      TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
   TrainOptions frozen = options("run");
   frozen.freeze_temperature = true;
   const double before = model.tower().logit_scale().item<double>();
@@ -201,14 +189,13 @@ TEST_F(TrainerTest, AnIncompleteCheckpointIsNotResumedFrom) {
 }
 
 TEST_F(TrainerTest, BatchesThatCannotBeAreRefused) {
-  TextModel model = TextModel::load(test::golden_clip() / "model");
-  const TrainingSet set =
-      TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
   TrainOptions other = options("run");
   other.batch_size = 100;
   EXPECT_THROW(Trainer(model, set, images, other, {}, {}), Error);
-  other.batch_size = 1;
-  EXPECT_THROW(Trainer(model, set, images, other, {}, {}), Error);
+  for (const int64_t batch_size : {1, 0}) {
+    other.batch_size = batch_size;
+    EXPECT_THROW(Trainer(model, set, images, other, {}, {}), Error);
+  }
 }
 
 }  // namespace
