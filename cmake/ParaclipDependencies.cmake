@@ -24,6 +24,8 @@ paraclip_need(XXHASH_INCLUDE_DIR "xxHash (Debian: libxxhash-dev)")
 find_package(Threads REQUIRED)
 find_package(Torch MODULE QUIET)
 paraclip_need(Torch_FOUND "libtorch (PyPI: torch, in ${PARACLIP_DEPS_DIR}/python)")
+find_package(Arrow MODULE QUIET)
+paraclip_need(Arrow_FOUND "Arrow C++ (PyPI: pyarrow's libraries, in ${PARACLIP_DEPS_DIR}/arrow)")
 find_package(Llama MODULE QUIET)
 paraclip_need(Llama_FOUND "llama.cpp (PyPI: llama-cpp-python's source, in ${PARACLIP_DEPS_DIR}/llama.cpp)")
 
