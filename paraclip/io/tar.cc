@@ -219,8 +219,8 @@ void TarWriter::add(std::string_view name, std::string_view content) {
   const std::string terminated(name);
   if (name.empty() || name.find('\0') != std::string_view::npos ||
       !::archive_entry_update_pathname_utf8(entry.get(), terminated.c_str())) {
-    fail(ErrorKind::kUsage, "cannot write \"{}\" to {}: expected a name in UTF-8", name,
-         state_->path.string());
+    fail(ErrorKind::kUsage, "cannot write to {}: a file's name must be UTF-8 and not empty: \"{}\"",
+         state_->path.string(), name);
   }
   ::archive_entry_set_filetype(entry.get(), AE_IFREG);
   ::archive_entry_set_perm(entry.get(), 0644);
