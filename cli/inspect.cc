@@ -19,7 +19,7 @@ Json describe(const TextModel& model) {
   for (const auto& [name, tensor] : model.tower().parameters()) parameters += tensor.numel();
   Json json = Json::object();
   json["model"] = model.folder().string();
-  json["format"] = model.config().has_vision ? "HF CLIPModel" : "HF CLIPTextModelWithProjection";
+  json["format"] = model.config().vision ? "HF CLIPModel" : "HF CLIPTextModelWithProjection";
   json["layers"] = config.layers;
   json["width"] = config.width;
   json["heads"] = config.heads;

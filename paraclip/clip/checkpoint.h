@@ -1,28 +1,64 @@
 #pragma once
 
 #include "paraclip/clip/config.h"
-#include "paraclip/clip/text_tower.h"
+#include "paraclip/clip/tensor_names.h"
 
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
 #include <filesystem>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace paraclip {
 
-/// Reads the text tower's tensors from an HF model.safetensors, as float32 copies in the order of
-/// text_tensor_names(). logit_scale may be missing from a text-only file: it then has the
-/// configuration's initial value.
+/// A parameter under its name (clip/tensor_names.h).
+using NamedTensor = std::pair<std::string, at::Tensor>;
+
+/// A CLIP model as it lies on the disk: a folder of one of the two families.
+struct ModelFolder {
+  std::filesystem::path path;
+  ClipConfig config;
+  std::filesystem::path weights;  ///< model.safetensors or open_clip_model.safetensors.
+
+  /// Reads config.json, or, where there is none, open_clip_config.json. Throws kIo, kData: no such
+  /// folder, neither file, or an architecture that is not supported. The weights may be missing
+  /// until they are read.
+  static ModelFolder open(const std::filesystem::path& path);
+};
+
+/// The name of the configuration and of the weights in folders of `family`.
+const char* config_file_name(ModelFamily family);
+const char* weights_file_name(ModelFamily family);
+
+/// Reads the tensors of the text tower as float32 copies, in the order of text_tensor_names().
+/// logit_scale may be missing from a text-only file: it then has the configuration's initial value.
 ///
 /// Throws kIo, kData; tensors that are missing, unexpected or of another shape or type are listed
 /// all in one message.
-std::vector<NamedTensor> read_text_tensors(const std::filesystem::path& file,
-                                           const ClipConfig& config);
+std::vector<NamedTensor> read_text_tensors(const ModelFolder& folder);
 
-/// The same tensors under HF's names, q, k and v apart: what goes into a model.safetensors.
-std::vector<NamedTensor> to_hf_tensors(const TextConfig& config,
-                                       const std::vector<NamedTensor>& parameters);
+/// Reads the tensors of the image tower likewise, in the order of vision_tensor_names(). Throws
+/// kData also where the folder has no image tower.
+std::vector<NamedTensor> read_vision_tensors(const ModelFolder& folder);
 
-/// The tensors of `file` that are not the text tower's, as views of the mapped file: those of the
-/// image tower.
-std::vector<NamedTensor> read_vision_tensors(const std::filesystem::path& file);
+/// Tensors of a tower under the names and in the layout of `family`: what goes into a file.
+/// `tensors` stand in the order of `entries`.
+std::vector<NamedTensor> to_file_tensors(const std::vector<TensorName>& entries,
+                                         const std::vector<NamedTensor>& tensors,
+                                         ModelFamily family);
+
+/// The image tower's tensors as they are in the file, as views of the mapping.
+std::vector<NamedTensor> view_vision_tensors(const ModelFolder& folder);
+
+/// Random weights for training from nothing, by OpenAI's scheme (CLIP/clip/model.py,
+/// initialize_parameters): normal, with deviations that depend on width and depth; biases 0, norms
+/// 1, logit_scale the configuration's. A pure function of the seed.
+std::vector<NamedTensor> initial_tensors(const std::vector<TensorName>& entries, int64_t width,
+                                         int64_t layers, double logit_scale, uint64_t seed);
+
+/// A hash of tensors and of what else determines the result (`salt`), as 16 hexadecimal digits.
+std::string fingerprint_of(const std::vector<NamedTensor>& tensors, const std::string& salt);
 
 }  // namespace paraclip

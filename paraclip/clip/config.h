@@ -3,7 +3,7 @@
 #include "paraclip/base/json.h"
 
 #include <cstdint>
-#include <filesystem>
+#include <optional>
 #include <string>
 
 namespace paraclip {
@@ -38,26 +38,53 @@ struct TextConfig {
   double logit_scale_init = 2.6592;
 };
 
-/// The config.json of an HF CLIP folder, as far as text is concerned.
+/// The architecture of a CLIP image tower: a vision transformer.
+struct VisionConfig {
+  int64_t image_size = 224;  ///< Pixels, of the square that it takes.
+  int64_t patch_size = 32;
+  int64_t width = 768;
+  int64_t mlp_width = 3072;
+  int64_t layers = 12;
+  int64_t heads = 12;
+  int64_t projection_dim = 512;
+  double layer_norm_eps = 1e-5;
+  Activation activation = Activation::kQuickGelu;
+
+  /// Patches along a side. What is left of an image beyond them is not read.
+  int64_t grid() const { return image_size / patch_size; }
+  /// The class token and the patches.
+  int64_t tokens() const { return 1 + grid() * grid(); }
+};
+
+/// Whose file layout, tensor names, preprocessing and text cleaning a model follows.
+enum class ModelFamily {
+  kHf,        ///< transformers: config.json, model.safetensors.
+  kOpenClip,  ///< open_clip: open_clip_config.json, open_clip_model.safetensors.
+};
+
+/// The configuration of a CLIP folder.
 struct ClipConfig {
+  ModelFamily family = ModelFamily::kHf;
   TextConfig text;
-  bool has_vision = false;  ///< A CLIPModel (both towers), not a CLIPTextModelWithProjection.
-  Json json;                ///< The whole file, to be written back.
+  std::optional<VisionConfig> vision;  ///< None for a CLIPTextModelWithProjection.
+  Json json;                           ///< The whole file, to be written back.
 
-  /// Reads HF's config.json: model_type "clip" or "clip_text_model"; a missing key means the
-  /// class's default; `text_config_dict`, when present and not null, takes the place of
-  /// `text_config`. Throws kIo, kData.
-  static ClipConfig read(const std::filesystem::path& file);
+  /// Parses HF's config.json: model_type "clip" or "clip_text_model"; a missing key means the
+  /// class's default; `text_config_dict` and `vision_config_dict`, when present and not null, take
+  /// the place of `text_config` and `vision_config`. `where` names it in messages. Throws kData.
+  static ClipConfig parse_hf(Json json, const std::string& where);
 
-  /// As read(), from parsed JSON; `where` names it in messages. Throws kData.
-  static ClipConfig parse(Json json, const std::string& where);
+  /// Parses open_clip_config.json: a ViT and CLIP's own text transformer; whatever else open_clip's
+  /// configurations can ask for is refused by its name. Throws kData.
+  static ClipConfig parse_open_clip(Json json, const std::string& where);
 
-  /// The config.json of the text tower alone, for CLIPTextModelWithProjection.
+  /// The config.json of the text tower alone, for CLIPTextModelWithProjection. HF family only.
   Json text_only_json() const;
 };
 
-/// "quick_gelu" or "gelu"; "highest id" or "end token".
+/// "quick_gelu" or "gelu"; "HF" or "open_clip"; "highest id" or "end token".
 std::string to_string(Activation activation);
+std::string to_string(ModelFamily family);
 std::string to_string(Pooling pooling);
 
 }  // namespace paraclip

@@ -3,54 +3,107 @@
 #include <fmt/format.h>
 
 namespace paraclip {
+namespace {
+
+// Collects the entries of one tower.
+class Table {
+ public:
+  void add(const std::string& hf, const std::string& open_clip, std::vector<int64_t> shape,
+           bool transposed = false) {
+    entries_.push_back({hf, std::move(shape), {hf}, open_clip, transposed});
+  }
+
+  void add_linear(const std::string& hf, const std::string& open_clip, int64_t out, int64_t in) {
+    add(hf + ".weight", open_clip + ".weight", {out, in});
+    add(hf + ".bias", open_clip + ".bias", {out});
+  }
+
+  void add_norm(const std::string& hf, const std::string& open_clip, int64_t width) {
+    add(hf + ".weight", open_clip + ".weight", {width});
+    add(hf + ".bias", open_clip + ".bias", {width});
+  }
+
+  // One block of a transformer, the same in both towers.
+  void add_block(const std::string& hf, const std::string& open_clip, int64_t width,
+                 int64_t mlp_width) {
+    add_norm(hf + "layer_norm1", open_clip + "ln_1", width);
+    for (const std::string kind : {"weight", "bias"}) {
+      std::vector<int64_t> shape = {3 * width};
+      if (kind == "weight") shape.push_back(width);
+      const std::string attention = hf + "self_attn.";
+      entries_.push_back({attention + "qkv_proj." + kind,
+                          std::move(shape),
+                          {attention + "q_proj." + kind, attention + "k_proj." + kind,
+                           attention + "v_proj." + kind},
+                          open_clip + "attn.in_proj_" + kind});
+    }
+    add_linear(hf + "self_attn.out_proj", open_clip + "attn.out_proj", width, width);
+    add_norm(hf + "layer_norm2", open_clip + "ln_2", width);
+    add_linear(hf + "mlp.fc1", open_clip + "mlp.c_fc", mlp_width, width);
+    add_linear(hf + "mlp.fc2", open_clip + "mlp.c_proj", width, mlp_width);
+  }
+
+  std::vector<TensorName> take() { return std::move(entries_); }
+
+ private:
+  std::vector<TensorName> entries_;
+};
+
+}  // namespace
+
+std::vector<std::string> TensorName::names(ModelFamily family) const {
+  return family == ModelFamily::kHf ? hf : std::vector<std::string>{open_clip};
+}
 
 std::vector<TensorName> text_tensor_names(const TextConfig& config) {
   const int64_t width = config.width;
-  std::vector<TensorName> names;
-  const auto add = [&](const std::string& name, std::vector<int64_t> shape) {
-    names.push_back({name, std::move(shape), {name}});
-  };
-  const auto add_linear = [&](const std::string& name, int64_t out, int64_t in) {
-    add(name + ".weight", {out, in});
-    add(name + ".bias", {out});
-  };
-  const auto add_norm = [&](const std::string& name) {
-    add(name + ".weight", {width});
-    add(name + ".bias", {width});
-  };
-  add("text_model.embeddings.token_embedding.weight", {config.vocabulary_size, width});
-  add("text_model.embeddings.position_embedding.weight", {config.context_length, width});
+  Table table;
+  const std::string embeddings = "text_model.embeddings.";
+  table.add(embeddings + "token_embedding.weight", "token_embedding.weight",
+            {config.vocabulary_size, width});
+  table.add(embeddings + "position_embedding.weight", "positional_embedding",
+            {config.context_length, width});
   for (int64_t layer = 0; layer < config.layers; ++layer) {
-    const std::string block = fmt::format("text_model.encoder.layers.{}.", layer);
-    add_norm(block + "layer_norm1");
-    const std::string attention = block + "self_attn.";
-    for (const char* kind : {".weight", ".bias"}) {
-      std::vector<int64_t> shape = {3 * width};
-      if (std::string_view(kind) == ".weight") shape.push_back(width);
-      names.push_back({attention + "qkv_proj" + kind,
-                       std::move(shape),
-                       {attention + "q_proj" + kind, attention + "k_proj" + kind,
-                        attention + "v_proj" + kind}});
-    }
-    add_linear(attention + "out_proj", width, width);
-    add_norm(block + "layer_norm2");
-    add_linear(block + "mlp.fc1", config.mlp_width, width);
-    add_linear(block + "mlp.fc2", width, config.mlp_width);
+    table.add_block(fmt::format("text_model.encoder.layers.{}.", layer),
+                    fmt::format("transformer.resblocks.{}.", layer), width, config.mlp_width);
   }
-  add_norm("text_model.final_layer_norm");
-  add("text_projection.weight", {config.projection_dim, width});
-  add("logit_scale", {});
-  return names;
+  table.add_norm("text_model.final_layer_norm", "ln_final", width);
+  table.add("text_projection.weight", "text_projection", {config.projection_dim, width},
+            /*transposed=*/true);
+  table.add("logit_scale", "logit_scale", {});
+  return table.take();
 }
 
-bool is_legacy_buffer(std::string_view hf_name) {
-  return hf_name == "text_model.embeddings.position_ids" ||
-         hf_name == "vision_model.embeddings.position_ids";
+std::vector<TensorName> vision_tensor_names(const VisionConfig& config) {
+  const int64_t width = config.width;
+  Table table;
+  const std::string embeddings = "vision_model.embeddings.";
+  table.add(embeddings + "class_embedding", "visual.class_embedding", {width});
+  table.add(embeddings + "patch_embedding.weight", "visual.conv1.weight",
+            {width, 3, config.patch_size, config.patch_size});
+  table.add(embeddings + "position_embedding.weight", "visual.positional_embedding",
+            {config.tokens(), width});
+  table.add_norm("vision_model.pre_layrnorm", "visual.ln_pre", width);  // spelled so
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    table.add_block(fmt::format("vision_model.encoder.layers.{}.", layer),
+                    fmt::format("visual.transformer.resblocks.{}.", layer), width,
+                    config.mlp_width);
+  }
+  table.add_norm("vision_model.post_layernorm", "visual.ln_post", width);
+  table.add("visual_projection.weight", "visual.proj", {config.projection_dim, width},
+            /*transposed=*/true);
+  return table.take();
 }
 
-bool is_passed_over(std::string_view hf_name) {
-  return hf_name.starts_with("vision_model.") || hf_name.starts_with("visual_projection.") ||
-         is_legacy_buffer(hf_name);
+bool is_legacy_buffer(std::string_view name) {
+  return name == "text_model.embeddings.position_ids" ||
+         name == "vision_model.embeddings.position_ids" || name == "attn_mask";
+}
+
+bool is_vision_tensor(std::string_view name, ModelFamily family) {
+  if (is_legacy_buffer(name)) return false;
+  if (family == ModelFamily::kOpenClip) return name.starts_with("visual.");
+  return name.starts_with("vision_model.") || name.starts_with("visual_projection.");
 }
 
 }  // namespace paraclip

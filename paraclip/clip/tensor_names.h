@@ -8,23 +8,32 @@
 
 namespace paraclip {
 
-/// A tensor of the text tower and where it is found in checkpoints.
+/// A tensor of a tower and where it is found in checkpoints of the two families. The one table that
+/// reading and writing use.
 struct TensorName {
-  std::string name;            ///< Ours: HF's name, with q, k and v fused to "qkv_proj".
-  std::vector<int64_t> shape;  ///< Of the whole tensor.
-  std::vector<std::string>
-      hf;  ///< HF's names; several are joined along the first dimension, in equal parts.
+  std::string name;             ///< Ours: HF's name, with q, k and v fused to "qkv_proj".
+  std::vector<int64_t> shape;   ///< Of the whole tensor.
+  std::vector<std::string> hf;  ///< HF's names; several are joined along the first dimension, in
+                                ///< equal parts.
+  std::string open_clip;        ///< open_clip's name.
+  bool open_clip_transposed = false;  ///< open_clip multiplies by it from the right.
+
+  /// The names in checkpoints of `family`.
+  std::vector<std::string> names(ModelFamily family) const;
 };
 
 /// Every tensor of a text tower, in the order of computation. The last two are
 /// "text_projection.weight" and "logit_scale".
 std::vector<TensorName> text_tensor_names(const TextConfig& config);
 
-/// Whether a tensor of this (HF) name in a checkpoint is not part of a text tower and may be passed
-/// over: the image tower, and buffers that old versions of transformers wrote.
-bool is_passed_over(std::string_view hf_name);
+/// Every tensor of an image tower, in the order of computation.
+std::vector<TensorName> vision_tensor_names(const VisionConfig& config);
 
-/// Whether it is one of those legacy buffers, which are not written back.
-bool is_legacy_buffer(std::string_view hf_name);
+/// Whether a tensor of this name belongs to the image tower.
+bool is_vision_tensor(std::string_view name, ModelFamily family);
+
+/// Whether it is a buffer that old versions of transformers or open_clip wrote: not read, and not
+/// written back.
+bool is_legacy_buffer(std::string_view name);
 
 }  // namespace paraclip

@@ -1,6 +1,6 @@
 #include "paraclip/clip/text_tower.h"
 
-#include "paraclip/clip/tensor_names.h"
+#include "paraclip/clip/transformer_block.h"
 #include "paraclip/nn/packed_attention.h"
 
 #include <ATen/ATen.h>
@@ -14,30 +14,10 @@ namespace {
 constexpr size_t kTokenEmbedding = 0;
 constexpr size_t kPositionEmbedding = 1;
 constexpr size_t kFirstBlock = 2;
-enum BlockTensor : size_t {
-  kNorm1Weight,
-  kNorm1Bias,
-  kQkvWeight,
-  kQkvBias,
-  kOutWeight,
-  kOutBias,
-  kNorm2Weight,
-  kNorm2Bias,
-  kFc1Weight,
-  kFc1Bias,
-  kFc2Weight,
-  kFc2Bias,
-  kBlockSize,
-};
 // After the blocks, counted from the end.
 constexpr size_t kFinalNormWeight = 4;
 constexpr size_t kFinalNormBias = 3;
 constexpr size_t kProjection = 2;
-
-at::Tensor activate(const at::Tensor& input, Activation activation) {
-  return activation == Activation::kQuickGelu ? input * at::sigmoid(input * 1.702)
-                                              : at::gelu(input);
-}
 
 }  // namespace
 
@@ -50,37 +30,24 @@ void TextTower::set_trainable(bool trainable) {
   for (auto& [name, tensor] : parameters_) tensor.set_requires_grad(trainable);
 }
 
-at::Tensor TextTower::block(int64_t layer, const at::Tensor& input, const PackedText& text) const {
-  const size_t base = kFirstBlock + static_cast<size_t>(layer) * kBlockSize;
-  const auto weight = [&](BlockTensor which) -> const at::Tensor& { return at(base + which); };
-  const auto norm = [&](const at::Tensor& x, BlockTensor scale, BlockTensor shift) {
-    return at::layer_norm(x, {config_.width}, weight(scale), weight(shift), config_.layer_norm_eps);
-  };
-  const at::Tensor qkv =
-      at::linear(norm(input, kNorm1Weight, kNorm1Bias), weight(kQkvWeight), weight(kQkvBias));
-  at::Tensor attended = packed_attention(qkv, text.offsets, config_.heads, /*causal=*/true);
-  at::Tensor residual = input;
-  if (layer + 1 == config_.layers) {
-    // Nothing reads the other rows of the last block.
-    const at::Tensor rows = text.last_rows();
-    attended = attended.index_select(0, rows);
-    residual = residual.index_select(0, rows);
-  }
-  const at::Tensor x = residual + at::linear(attended, weight(kOutWeight), weight(kOutBias));
-  const at::Tensor hidden =
-      activate(at::linear(norm(x, kNorm2Weight, kNorm2Bias), weight(kFc1Weight), weight(kFc1Bias)),
-               config_.activation);
-  return x + at::linear(hidden, weight(kFc2Weight), weight(kFc2Bias));
-}
-
 at::Tensor TextTower::forward(const PackedText& text) const {
   at::Tensor x = at::embedding(at(kTokenEmbedding), text.ids) +
                  at::embedding(at(kPositionEmbedding), text.positions);
-  for (int64_t layer = 0; layer < config_.layers; ++layer) x = block(layer, x, text);
+  const auto attention = [&](const at::Tensor& qkv) {
+    return packed_attention(qkv, text.offsets, config_.heads, /*causal=*/true);
+  };
+  for (int64_t layer = 0; layer < config_.layers; ++layer) {
+    const TrainableBlock block(
+        {config_.width, config_.layer_norm_eps, config_.activation},
+        std::span(parameters_)
+            .subspan(kFirstBlock + static_cast<size_t>(layer) * kBlockSize, kBlockSize));
+    const bool last = layer + 1 == config_.layers;
+    x = transformer_block(x, block, attention, last ? text.last_rows() : at::Tensor());
+  }
   const size_t end = parameters_.size();
   x = at::layer_norm(x, {config_.width}, at(end - kFinalNormWeight), at(end - kFinalNormBias),
                      config_.layer_norm_eps);
-  return at::linear(x, at(end - kProjection));
+  return linear_layer(x, at(end - kProjection));
 }
 
 at::Tensor normalize_rows(const at::Tensor& rows) {

@@ -1,18 +1,14 @@
 #pragma once
 
+#include "paraclip/clip/checkpoint.h"
 #include "paraclip/clip/config.h"
 #include "paraclip/clip/packed_text.h"
 
 #include <ATen/core/Tensor.h>
 
-#include <string>
-#include <utility>
 #include <vector>
 
 namespace paraclip {
-
-/// A parameter under its name (clip/tensor_names.h).
-using NamedTensor = std::pair<std::string, at::Tensor>;
 
 /// CLIP's text encoder over packed batches, in float32, with gradients by autograd.
 class TextTower {
@@ -35,7 +31,6 @@ class TextTower {
   at::Tensor forward(const PackedText& text) const;
 
  private:
-  at::Tensor block(int64_t layer, const at::Tensor& input, const PackedText& text) const;
   const at::Tensor& at(size_t index) const { return parameters_[index].second; }
 
   TextConfig config_;

@@ -216,7 +216,8 @@ Tokenizer Tokenizer::load(const std::filesystem::path& model_folder, TokenizerFa
   if (std::filesystem::exists(config)) {
     // A model may have more rows than tokens, for padding, but CLIP's own vocabulary only stands in
     // for files that are not there if it is surely the right one.
-    const int64_t rows = ClipConfig::read(config).text.vocabulary_size;
+    const int64_t rows =
+        ClipConfig::parse_hf(read_json(config), config.string()).text.vocabulary_size;
     if (own ? rows < vocabulary->size() : rows != vocabulary->size()) {
       fail(ErrorKind::kData, "{}: vocab_size is {}, but {} {} tokens; {}", config.string(), rows,
            own ? "its tokenizer files have" : "the built-in vocabulary has", vocabulary->size(),

@@ -89,7 +89,11 @@ void CheckpointStore::save(const TextModel& model, const AdamW& optimizer, const
   const fs::path folder = output_ / kFolder;
   make_directories(folder);
   AtomicDirectory target(folder / step_name(state.step));
-  model.save(target.temporary(), text_only);
+  if (text_only) {
+    model.save_text_only(target.temporary());
+  } else {
+    model.save(target.temporary());
+  }
   write_safetensors(target.temporary() / kMoments, optimizer.state(), {});
   write_file_atomic(target.temporary() / kState, dump_json(to_json(state), 2) + "\n");
   write_file_atomic(target.temporary() / kMarker, "");
@@ -117,8 +121,7 @@ TrainState CheckpointStore::resume(TextModel& model, AdamW& optimizer, const Jso
   TrainState state = from_json(read_json(state_file), state_file.string());
   check_identity(state.identity, identity, *folder);
 
-  const std::vector<NamedTensor> weights =
-      read_text_tensors(*folder / "model.safetensors", model.config());
+  const std::vector<NamedTensor> weights = read_text_tensors(ModelFolder::open(*folder));
   const at::NoGradGuard no_grad;
   for (size_t i = 0; i < weights.size(); ++i) {
     at::Tensor parameter = model.tower().parameters()[i].second;

@@ -8,7 +8,7 @@ namespace paraclip {
 namespace {
 
 ClipConfig parse(const char* text) {
-  return ClipConfig::parse(parse_json(text, "test"), "config.json");
+  return ClipConfig::parse_hf(parse_json(text, "test"), "config.json");
 }
 
 std::string error_of(const char* text) {
@@ -23,7 +23,7 @@ std::string error_of(const char* text) {
 
 TEST(ClipConfig, MissingKeysMeanTheDefaultsOfTransformers) {
   const ClipConfig config = parse(R"({"model_type": "clip"})");
-  EXPECT_TRUE(config.has_vision);
+  EXPECT_TRUE(config.vision);
   EXPECT_EQ(config.text.width, 512);
   EXPECT_EQ(config.text.mlp_width, 2048);
   EXPECT_EQ(config.text.layers, 12);
@@ -79,8 +79,8 @@ TEST(ClipConfig, ErrorsNameTheKeyAndTheValue) {
 TEST(ClipConfig, TextOnlyJsonDescribesTheSameTower) {
   const ClipConfig full = parse(R"({"model_type": "clip", "projection_dim": 64, "text_config":
       {"hidden_size": 32, "num_attention_heads": 4, "hidden_act": "gelu", "eos_token_id": 2}})");
-  const ClipConfig text = ClipConfig::parse(full.text_only_json(), "config.json");
-  EXPECT_FALSE(text.has_vision);
+  const ClipConfig text = ClipConfig::parse_hf(full.text_only_json(), "config.json");
+  EXPECT_FALSE(text.vision);
   EXPECT_EQ(text.text.width, 32);
   EXPECT_EQ(text.text.projection_dim, 64);
   EXPECT_EQ(text.text.activation, Activation::kGelu);

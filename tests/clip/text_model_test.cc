@@ -128,16 +128,16 @@ TEST(TextModel, SavingKeepsTheImageTowerAndEveryByteOfTheText) {
   }
   const TextModel again = TextModel::load(folder / "saved");
   EXPECT_EQ(again.fingerprint(), model.fingerprint());
-  EXPECT_TRUE(again.config().has_vision);
+  EXPECT_TRUE(again.config().vision);
 }
 
 TEST(TextModel, SavingTextOnlyGivesTheSameEmbeddings) {
   const test::TemporaryFolder folder;
   const TextModel model = TextModel::load(golden_model("full"));
   fs::create_directory(folder / "saved");
-  model.save(folder / "saved", /*text_only=*/true);
+  model.save_text_only(folder / "saved");
   const TextModel text = TextModel::load(folder / "saved");
-  EXPECT_FALSE(text.config().has_vision);
+  EXPECT_FALSE(text.config().vision);
   EXPECT_TRUE(at::equal(text.encode({"a dog runs"}), model.encode({"a dog runs"})));
   const SafetensorsFile saved = SafetensorsFile::open(folder / "saved" / "model.safetensors");
   for (const std::string& name : saved.names()) EXPECT_FALSE(name.starts_with("vision_")) << name;

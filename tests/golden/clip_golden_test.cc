@@ -134,7 +134,8 @@ TEST_P(ClipGolden, LossAndEveryGradientMatchTransformers) {
   }
   double worst = 0;
   size_t compared = 0;
-  for (const auto& [name, gradient] : to_hf_tensors(model.config().text, gradients)) {
+  for (const auto& [name, gradient] :
+       to_file_tensors(text_tensor_names(model.config().text), gradients, ModelFamily::kHf)) {
     const double difference = relative_difference(gradient, "grad.transformers." + name);
     EXPECT_LE(difference, kGradientTolerance) << name;
     ++compared;
@@ -210,7 +211,8 @@ TEST_P(ClipGolden, TenTrainingStepsMatch) {
   report(GetParam(), "losses of ten training steps", loss_difference, kTrainingLossTolerance);
   report(GetParam(), "gradient norms of ten steps, relative", norm_difference, 1e-5);
   double worst = 0;
-  for (const auto& [name, value] : to_hf_tensors(model.config().text, model.tower().parameters())) {
+  for (const auto& [name, value] : to_file_tensors(text_tensor_names(model.config().text),
+                                                   model.tower().parameters(), ModelFamily::kHf)) {
     worst = std::max(worst, largest_difference(value, tensors.tensor("trained." + name)));
   }
   report(GetParam(), "weights after ten steps", worst, 1e-4);
