@@ -2,6 +2,7 @@
 
 #include "paraclip/io/lines.h"
 #include "paraclip/io/npy.h"
+#include "paraclip/io/parquet.h"
 #include "tests/io/files.h"
 
 #include <cmath>
@@ -84,7 +85,7 @@ TEST_F(ImageEmbeddingsTest, RefusesIdsThatDoNotFitTheRows) {
   ids("a\nb\nc\nd\ne\nf\ng\n");
   expect_bad({"has 7 ids", "expected 6"});
   ids("a\nb\nc\nb\ne\nf\n");
-  expect_bad({"\"b\" appears twice", "lines 2 and 4"});
+  expect_bad({"\"b\" appears twice", "ids.txt, line 2", "ids.txt, line 4"});
   ids("a\nb\n\nd\ne\nf\n");
   expect_bad({"ids.txt, line 3", "empty"});
 }
@@ -149,13 +150,66 @@ TEST_F(ImageEmbeddingsTest, AcceptsRowsNormalisedInHalfPrecision) {
 TEST_F(ImageEmbeddingsTest, SaysWhatIsMissing) {
   std::filesystem::remove(folder_ / "ids.txt");
   expect_error(ErrorKind::kIo, {(folder_ / "ids.txt").string(), "No such file"}, [&] { load(); });
-  make_directories(folder_ / "metadata");
-  put(folder_ / "metadata/metadata_0.parquet", "");
-  expect_bad({(folder_ / "ids.txt").string() + " is missing", "read_parquet", "> ids.txt"});
   std::filesystem::remove_all(folder_ / "img_emb");
   expect_error(ErrorKind::kIo, {(folder_ / "img_emb").string(), "img_emb_0.npy"}, [&] { load(); });
   make_directories(folder_ / "img_emb");
-  expect_bad({(folder_ / "img_emb").string(), "holds no embeddings"});
+  expect_bad({(folder_ / "img_emb").string(), "holds no img_emb_0.npy"});
+}
+
+// As clip-retrieval itself writes it: no ids.txt, and padded numbers.
+class ImageMetadataTest : public ImageEmbeddingsTest {
+ protected:
+  void SetUp() override {
+    ImageEmbeddingsTest::SetUp();
+    std::filesystem::remove(folder_ / "ids.txt");
+    make_directories(folder_ / "metadata");
+    metadata("00", {{"caption", {"x", "x"}}, {"key", {1, 2}}, {"image_path", {"a", "b"}}});
+    metadata("02", {{"id", {"c", "d", "e"}}, {"image_id", {"c", "c", "c"}}});
+    metadata("10", {{"image_id", {7}}});
+  }
+
+  void metadata(const std::string& number, const std::vector<ParquetColumn>& columns) {
+    write_parquet(folder_ / ("metadata/metadata_" + number + ".parquet"), columns);
+  }
+};
+
+TEST_F(ImageMetadataTest, HoldsTheIds) {
+  EXPECT_EQ(load().ids(), (std::vector<std::string>{"a", "b", "c", "d", "e", "7"}));
+  EXPECT_EQ(load().row("7"), 5);
+  ids("1\n2\n3\n4\n5\n6\n");
+  EXPECT_EQ(load().ids().front(), "1");
+  metadata("02", {{"key", {"k", "l", "m"}}});
+  metadata("10", {{"key", {"n"}}});
+  EXPECT_EQ(ImageEmbeddings::load(folder_.path(), "key").ids(),
+            (std::vector<std::string>{"1", "2", "k", "l", "m", "n"}));
+}
+
+TEST_F(ImageMetadataTest, MustFitItsShard) {
+  metadata("02", {{"id", {"c", "d"}}});
+  expect_bad({"metadata_02.parquet has 2 rows", "expected 3", "img_emb_2.npy"});
+  metadata("02", {{"url", {"c", "d", "e"}}});
+  expect_bad({"metadata_02.parquet has no column", "image_path, key, id, image_id", "ids.txt"});
+  metadata("02", {{"id", {"c", nullptr, "e"}}});
+  expect_bad({"metadata_02.parquet, row 1", "null"});
+  metadata("02", {{"id", {"c", "d", "b"}}});
+  expect_bad({"\"b\" appears twice", "metadata_00.parquet, row 1", "metadata_02.parquet, row 2"});
+  metadata("02", {{"id", {"c", "d", "e"}}});
+  metadata("11", {{"id", {"f"}}});
+  expect_bad({"metadata of 4 shards", "expected 3"});
+  std::filesystem::remove(folder_ / "metadata/metadata_11.parquet");
+  std::filesystem::remove(folder_ / "metadata/metadata_10.parquet");
+  expect_bad({"img_emb_10.npy has no metadata_10.parquet"});
+}
+
+TEST_F(ImageEmbeddingsTest, KnowsTheTowerThatMadeThem) {
+  EXPECT_EQ(load().tower(), std::nullopt);
+  put(folder_ / "embeddings.json", R"({"image_tower": "0123456789abcdef"})");
+  EXPECT_EQ(load().tower(), "0123456789abcdef");
+  EXPECT_EQ(image_tower_of(folder_.path()), "0123456789abcdef");
+  std::filesystem::remove(folder_ / "embeddings.json");
+  make_directories(folder_ / "shards");
+  put(folder_ / "shards/run.json", "{}");
+  expect_bad({"not complete", "embeddings.json is missing", "again"});
 }
 
 TEST(ImageEmbeddings, ReadsARealCollection) {
