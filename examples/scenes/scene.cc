@@ -91,13 +91,14 @@ bool distinct(const std::vector<SceneObject>& objects, Background background) {
 }
 
 // Shares out what is left of [0, 1] between `extents` at random; the centre of each.
-std::vector<double> spread(const std::vector<double>& extents, Random& random) {
+// The gaps differ from their mean by up to `unevenness`.
+std::vector<double> spread(const std::vector<double>& extents, double unevenness, Random& random) {
   double left = 1 - kMargin * static_cast<double>(extents.size() + 1);
   for (const double extent : extents) left -= extent;
   std::vector<double> gaps;
   double total = 0;
   for (size_t i = 0; i <= extents.size(); ++i) {
-    gaps.push_back(random.uniform(0.75, 1.25));
+    gaps.push_back(random.uniform(1 - unevenness, 1 + unevenness));
     total += gaps.back();
   }
   std::vector<double> centres;
@@ -111,6 +112,8 @@ std::vector<double> spread(const std::vector<double>& extents, Random& random) {
 }
 
 void place(std::vector<SceneObject>& objects, const Layout& layout, Random& random) {
+  // Two in a column must stay in one, whatever their rows' gaps; one alone may be anywhere.
+  const double unevenness = objects.size() == 1 ? 0.75 : 0.25;
   std::vector<double> heights;
   size_t first = 0;
   for (const size_t count : layout) {
@@ -119,12 +122,12 @@ void place(std::vector<SceneObject>& objects, const Layout& layout, Random& rand
     heights.push_back(tallest);
     first += count;
   }
-  const std::vector<double> rows = spread(heights, random);
+  const std::vector<double> rows = spread(heights, unevenness, random);
   first = 0;
   for (size_t row = 0; row < layout.size(); ++row) {
     std::vector<double> widths;
     for (size_t i = first; i < first + layout[row]; ++i) widths.push_back(objects[i].extent);
-    const std::vector<double> columns = spread(widths, random);
+    const std::vector<double> columns = spread(widths, unevenness, random);
     for (size_t i = 0; i < layout[row]; ++i) {
       SceneObject& object = objects[first + i];
       // Shorter objects of a row move a little up and down within its height.

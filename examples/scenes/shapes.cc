@@ -96,19 +96,19 @@ void draw_boat(Brush& brush) {
 }
 
 void draw_house(Brush& brush) {
-  brush.polygon({{0.18, -0.42}, {0.3, -0.42}, {0.3, -0.1}, {0.18, -0.1}});
+  brush.polygon({{0.2, -0.44}, {0.31, -0.44}, {0.31, -0.15}, {0.2, -0.15}});
   brush.part({0.62, 0.35, 0.28});
-  brush.polygon({{-0.36, -0.1}, {0.36, -0.1}, {0.36, 0.43}, {-0.36, 0.43}});
+  brush.polygon({{-0.4, -0.16}, {0.4, -0.16}, {0.4, 0.43}, {-0.4, 0.43}});
   brush.body();
-  brush.polygon({{-0.46, -0.05}, {0, -0.45}, {0.46, -0.05}});
+  brush.polygon({{-0.47, -0.14}, {0, -0.45}, {0.47, -0.14}});
   brush.part(kSlate);
-  brush.polygon({{-0.25, 0.12}, {-0.05, 0.12}, {-0.05, 0.43}, {-0.25, 0.43}});
+  brush.polygon({{-0.23, 0.16}, {-0.07, 0.16}, {-0.07, 0.43}, {-0.23, 0.43}});
   brush.part({0.55, 0.36, 0.2});
-  brush.rounded_box(0.08, 0.1, 0.19, 0.17, 0.01);
+  brush.rounded_box(0.1, 0.08, 0.16, 0.15, 0.01);
   brush.part(kGlass);
   cairo_t* cr = brush.context();
-  cairo_move_to(cr, 0.175, 0.1);
-  cairo_line_to(cr, 0.175, 0.27);
+  cairo_move_to(cr, 0.18, 0.08);
+  cairo_line_to(cr, 0.18, 0.23);
   brush.line(brush.outline(), 0.025);
 }
 
