@@ -75,7 +75,8 @@ class JpegReader {
   }
 
   bool read_pixels() {
-    if (setjmp(jump_) != 0) return false;
+    // Like Pillow content with a file that lacks nothing but the end marker.
+    if (setjmp(jump_) != 0) return cut_short_ && info_.output_scanline == info_.output_height;
     jpeg_start_decompress(&info_);
     while (info_.output_scanline < info_.output_height) {
       JSAMPROW row = image_.row(static_cast<int>(info_.output_scanline));
@@ -107,6 +108,7 @@ class JpegReader {
 
   [[noreturn]] static void end_of_data(j_decompress_ptr info) {
     JpegReader& reader = self(reinterpret_cast<j_common_ptr>(info));
+    reader.cut_short_ = true;
     std::snprintf(reader.message_.data(), reader.message_.size(),
                   "the file ends after %zu bytes, before the picture does (cut short?)",
                   reader.encoded_.bytes.size());
@@ -131,6 +133,7 @@ class JpegReader {
   jpeg_progress_mgr progress_ = {};
   std::jmp_buf jump_ = {};
   std::array<char, JMSG_LENGTH_MAX> message_ = {};
+  bool cut_short_ = false;
   Image image_;
 };
 

@@ -21,6 +21,11 @@ size_t round_up(size_t value, size_t step) { return (value + step - 1) / step * 
 
 }  // namespace
 
+bool starts_vertically(const Axis& horizontal, const Axis& vertical) {
+  const int64_t shorter = int64_t{vertical.in} - vertical.out;
+  return shorter > 0 && shorter > 2 * (int64_t{horizontal.in} - horizontal.out);
+}
+
 RealWeights::RealWeights(const Axis& axis) {
   const double scale = static_cast<double>(axis.in) / axis.out;
   const double filter_scale = std::max(scale, 1.0);
@@ -96,34 +101,47 @@ PixelView Resampler::narrow(const PixelView& source, int channels, int first, in
   return out;
 }
 
+void Resampler::shorten(const PixelView& source, int first, size_t bytes, uint8_t* out,
+                        size_t stride) {
+  for (int place = 0; place < vertical_.axis.count; ++place) {
+    const int begin = vertical_.begin[static_cast<size_t>(place)] - first;
+    kernels_.vertical(source.row(begin), source.stride, bytes, vertical_, place,
+                      out + static_cast<size_t>(place) * stride);
+  }
+}
+
 void Resampler::operator()(const PixelView& source, int channels, const Axis& horizontal,
                            const Axis& vertical, uint8_t* out) {
+  const auto pixel = static_cast<size_t>(channels);
+  const size_t row_bytes = static_cast<size_t>(horizontal.count) * pixel;
   const bool narrows = horizontal.in != horizontal.out;
   const bool shortens = vertical.in != vertical.out;
   if (narrows && horizontal_.axis != horizontal) horizontal_ = FixedWeights(horizontal);
   if (shortens && vertical_.axis != vertical) vertical_ = FixedWeights(vertical);
-  const size_t row_bytes = static_cast<size_t>(horizontal.count) * static_cast<size_t>(channels);
 
-  // Rows of the source that the result depends on: where the height stays, those of the window.
-  const int first = shortens ? vertical_.begin.front() : vertical.first;
-  const int last =
-      shortens ? vertical_.begin.back() + vertical_.length.back() : vertical.first + vertical.count;
-  PixelView rows;
-  if (narrows) {
-    rows = narrow(source, channels, first, last);
-  } else {
-    rows = source;
-    rows.data =
-        source.row(first) + static_cast<size_t>(horizontal.first) * static_cast<size_t>(channels);
-  }
-  for (int place = 0; place < vertical.count; ++place) {
-    uint8_t* to = out + static_cast<size_t>(place) * row_bytes;
-    if (shortens) {
-      const int begin = vertical_.begin[static_cast<size_t>(place)] - first;
-      kernels_.vertical(rows.row(begin), rows.stride, row_bytes, vertical_, place, to);
+  if (shortens && (!narrows || !starts_vertically(horizontal, vertical))) {
+    // Only the rows that the window's rows depend on.
+    const int first = vertical_.begin.front();
+    PixelView rows = source;
+    if (narrows) {
+      rows = narrow(source, channels, first, vertical_.begin.back() + vertical_.length.back());
     } else {
-      std::memcpy(to, rows.row(place), row_bytes);
+      rows.data = source.row(first) + static_cast<size_t>(horizontal.first) * pixel;
     }
+    shorten(rows, first, row_bytes, out, row_bytes);
+    return;
+  }
+  PixelView rows = source;
+  rows.data = source.row(vertical.first);
+  if (shortens) {
+    rows.stride = static_cast<size_t>(source.width) * pixel;
+    shortened_.resize(rows.stride * static_cast<size_t>(vertical.count));
+    shorten(source, /*first=*/0, rows.stride, shortened_.data(), rows.stride);
+    rows.data = shortened_.data();
+  }
+  if (narrows) rows = narrow(rows, channels, /*first=*/0, vertical.count);
+  for (int y = 0; y < vertical.count; ++y) {
+    std::memcpy(out + static_cast<size_t>(y) * row_bytes, rows.row(y), row_bytes);
   }
 }
 

@@ -26,6 +26,10 @@ struct Axis {
   int count = 0;
 };
 
+/// Whether Pillow 13 takes the vertical pass first, which shows where a pass is rounded: where the
+/// height shrinks by more than twice what the width does.
+bool starts_vertically(const Axis& horizontal, const Axis& vertical);
+
 /// Bicubic weights of one axis, a = -0.5, widened where the picture shrinks (Pillow's Resample.c).
 struct RealWeights {
   explicit RealWeights(const Axis& axis);
@@ -79,10 +83,13 @@ class Resampler {
  private:
   /// Rows `first` to `last` of the source, resized horizontally, in `narrowed_`.
   PixelView narrow(const PixelView& source, int channels, int first, int last);
+  /// `bytes` bytes of every row, resized vertically, to rows at `out` that lie `stride` apart. Row
+  /// 0 of the source is row `first` of the axis.
+  void shorten(const PixelView& source, int first, size_t bytes, uint8_t* out, size_t stride);
 
   const ResampleKernels& kernels_;
   FixedWeights horizontal_, vertical_;
-  std::vector<uint8_t> narrowed_, rows_;
+  std::vector<uint8_t> narrowed_, shortened_, rows_;
 };
 
 }  // namespace paraclip

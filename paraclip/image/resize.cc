@@ -66,65 +66,45 @@ Image resize_nearest(const Image& image, const Rectangle& source, const Axis& ho
   return out;
 }
 
+uint16_t gray16_at(const Image& image, int x, int y) {
+  uint16_t value;
+  std::memcpy(&value, image.row(y) + 2 * static_cast<size_t>(x), sizeof(value));
+  return value;
+}
+
 uint16_t round_gray16(double value) {
   return static_cast<uint16_t>(
       std::clamp(static_cast<int>(value < 0 ? value - 0.5 : value + 0.5), 0, 65535));
 }
 
-/// One pass of the 16-bit resize, in double: `lines` lines, of which place i is `read(line, i)`.
-template <typename Read, typename Write>
-void resample_gray16(const Axis& axis, int lines, const Read& read, const Write& write) {
+/// One pass of the resize of 16-bit gray, in double: along the rows of `image` or down its columns.
+Image resample_gray16(const Image& image, const Axis& axis, bool across) {
   const RealWeights weights(axis);
-  for (int line = 0; line < lines; ++line) {
-    for (int place = 0; place < axis.count; ++place) {
-      const auto slot = static_cast<size_t>(place);
-      const double* values = weights.values.data() + slot * static_cast<size_t>(weights.taps);
+  Image out =
+      across ? image.same_kind(axis.count, image.height) : image.same_kind(image.width, axis.count);
+  for (int y = 0; y < out.height; ++y) {
+    for (int x = 0; x < out.width; ++x) {
+      const auto place = static_cast<size_t>(across ? x : y);
+      const double* values = weights.values.data() + place * static_cast<size_t>(weights.taps);
       double sum = 0;
-      for (int i = 0; i < weights.length[slot]; ++i) {
-        sum += read(line, weights.begin[slot] + i) * values[i];
+      for (int i = 0; i < weights.length[place]; ++i) {
+        const int from = weights.begin[place] + i;
+        sum += gray16_at(image, across ? from : x, across ? y : from) * values[i];
       }
-      write(line, place, round_gray16(sum));
-    }
-  }
-}
-
-Image resize_gray16(const Image& image, const Rectangle& source, const Axis& horizontal,
-                    const Axis& vertical) {
-  // Small and rare: rows outside the window are resized too.
-  std::vector<uint16_t> narrowed(static_cast<size_t>(horizontal.count) *
-                                 static_cast<size_t>(source.height));
-  const auto narrowed_at = [&](int x, int y) -> uint16_t& {
-    return narrowed[static_cast<size_t>(y) * static_cast<size_t>(horizontal.count) +
-                    static_cast<size_t>(x)];
-  };
-  const auto source_at = [&](int y, int x) {
-    uint16_t value;
-    std::memcpy(&value, image.row(source.top + y) + 2 * static_cast<size_t>(source.left + x), 2);
-    return value;
-  };
-  if (horizontal.in != horizontal.out) {
-    resample_gray16(horizontal, source.height, source_at,
-                    [&](int y, int x, uint16_t value) { narrowed_at(x, y) = value; });
-  } else {
-    for (int y = 0; y < source.height; ++y) {
-      for (int x = 0; x < horizontal.count; ++x) {
-        narrowed_at(x, y) = source_at(y, horizontal.first + x);
-      }
-    }
-  }
-  Image out = image.same_kind(horizontal.count, vertical.count);
-  const auto write = [&](int x, int y, uint16_t value) {
-    std::memcpy(out.row(y) + 2 * static_cast<size_t>(x), &value, 2);
-  };
-  if (vertical.in != vertical.out) {
-    resample_gray16(
-        vertical, horizontal.count, [&](int x, int y) { return narrowed_at(x, y); }, write);
-  } else {
-    for (int y = 0; y < out.height; ++y) {
-      for (int x = 0; x < out.width; ++x) write(x, y, narrowed_at(x, vertical.first + y));
+      const uint16_t rounded = round_gray16(sum);
+      std::memcpy(out.row(y) + 2 * static_cast<size_t>(x), &rounded, sizeof(rounded));
     }
   }
   return out;
+}
+
+Image resize_gray16(const Image& image, const Axis& horizontal, const Axis& vertical) {
+  if (starts_vertically(horizontal, vertical)) {
+    return resample_gray16(resample_gray16(image, vertical, /*across=*/false), horizontal,
+                           /*across=*/true);
+  }
+  return resample_gray16(resample_gray16(image, horizontal, /*across=*/true), vertical,
+                         /*across=*/false);
 }
 
 Image resize_bytes(const Image& image, const Rectangle& source, const Axis& horizontal,
@@ -162,7 +142,9 @@ Image resize_bicubic(const Image& image, const Rectangle& source, int width, int
   if (image.mode == PixelMode::kPalette || image.mode == PixelMode::kBilevel) {
     return resize_nearest(image, source, horizontal, vertical);
   }
-  if (image.mode == PixelMode::kGray16) return resize_gray16(image, source, horizontal, vertical);
+  if (image.mode == PixelMode::kGray16) {
+    return resize_gray16(copy_rectangle(image, source), horizontal, vertical);
+  }
   if (!has_alpha(image.mode)) return resize_bytes(image, source, horizontal, vertical);
   Image premultiplied = copy_rectangle(image, source);
   premultiply(premultiplied);
