@@ -1,52 +1,74 @@
-// paraclip train: fine-tunes a CLIP text encoder on paraphrase triples.
+// paraclip train: fine-tunes a CLIP text encoder on paraphrase triples, or trains both towers.
+
+#include "cli/train.h"
 
 #include "cli/command.h"
-#include "cli/common.h"
 #include "paraclip/base/error.h"
-#include "paraclip/base/file.h"
-#include "paraclip/base/log.h"
-#include "paraclip/eval/retrieval_benchmark.h"
-#include "paraclip/train/trainer.h"
 
 #include <fmt/ranges.h>
 
 #include <memory>
-#include <optional>
 
 namespace paraclip::cli {
 namespace {
 
-struct Options {
-  CommonOptions common;
-  TrainOptions train;
-  RetrievalOptions eval;
-  std::filesystem::path model, triples, image_embeddings;
-  double max_missing = 0.0;
-  std::vector<double> loss_weights = {1.0, 1.0, 1.0};
-};
-
-void add_options(CLI::App& app, Options& options) {
-  TrainOptions& train = options.train;
-  app.add_option("--model", options.model, "HF CLIP folder to start from")->required();
-  app.add_option("--triples", options.triples, "Triples JSONL, as 'paraphrase' writes them")
-      ->required();
-  app.add_option("--image-embeddings", options.image_embeddings,
-                 "Folder with img_emb/img_emb_*.npy and ids.txt")
-      ->required();
+void add_options(CLI::App& app, TrainCommand& command) {
+  TrainOptions& train = command.train;
+  app.add_option("--model", command.model, "CLIP folder to start from")->required();
+  app.add_option("--objective", command.objective, "paraclip (triples), or clip (images, captions)")
+      ->check(CLI::IsMember({"paraclip", "clip"}).description(""))
+      ->capture_default_str();
   app.add_option("-o,--output", train.output, "Folder for checkpoints and metrics")->required();
   app.add_flag("--resume", train.resume, "Go on from the output's last checkpoint")
       ->configurable(false);
-  app.add_option("--max-missing", options.max_missing,
+
+  const std::string triples = "Objective paraclip";
+  app.add_option("--triples", command.triples, "Triples JSONL, as 'paraphrase' writes them")
+      ->group(triples);
+  app.add_option("--image-embeddings", command.image_embeddings,
+                 "Folder of image embeddings, as 'embed' writes it")
+      ->group(triples);
+  app.add_option("--max-missing", command.max_missing,
                  "Share of triples that may name unknown images")
       ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+      ->capture_default_str()
+      ->group(triples);
+  app.add_option("--loss-weights", command.loss_weights, "Of (image,T'') (T,T') (T',T'')")
+      ->expected(3)
+      ->delimiter(',')
+      ->default_str("1,1,1")
+      ->group(triples);
+  app.add_option("--eval-captions", command.eval.captions, "TSV: image_id, caption")
+      ->group(triples);
+  app.add_option("--eval-pairs", command.eval.pairs, "TSV: query, paraphrase, image_id")
+      ->group(triples);
+  app.add_option("--eval-images", command.eval.images, "Image ids of the pool, one a line")
+      ->group(triples);
+  app.add_flag("--text-only", train.text_only, "Save no image tower")->group(triples);
+
+  const std::string pairs = "Objective clip";
+  app.add_option("--unlock", command.unlock, "image: train the image tower as well")
+      ->check(CLI::IsMember({"image"}).description(""))
+      ->group(pairs);
+  app.add_flag("--from-scratch", command.from_scratch, "Random weights; --model needs none")
+      ->group(pairs);
+  app.add_option("--images", command.images, "Folder of images, or WebDataset shards")
+      ->group(pairs);
+  app.add_option("--captions", command.captions, "TSV: image_id (a path in the folder), caption")
+      ->group(pairs);
+  app.add_option("--min-crop-scale", command.pairs.min_crop_scale,
+                 "Least share of an image to crop")
+      ->capture_default_str()
+      ->group(pairs);
+  app.add_option("--val-images", command.val_images, "Held out: as --images")->group(pairs);
+  app.add_option("--val-captions", command.val_captions, "Held out: as --captions")->group(pairs);
 
   const std::string optimisation = "Optimisation";
   const auto add = [&](const std::string& name, auto& value, const std::string& text) {
     return app.add_option(name, value, text)->capture_default_str()->group(optimisation);
   };
-  add("--batch-size", train.batch_size, "Triples a step");
-  add("--epochs", train.epochs, "Passes over the triples");
+  add("--batch-size", train.batch_size, "Samples a step");
+  add("--epochs", train.epochs, "Passes over the samples");
   add("--lr", train.learning_rate, "Highest learning rate");
   add("--warmup", train.warmup, "Steps of linear warm-up, then cosine");
   add("--wd", train.adamw.weight_decay, "Weight decay, not on 1-D tensors");
@@ -56,31 +78,20 @@ void add_options(CLI::App& app, Options& options) {
   add("--grad-clip-norm", train.grad_clip_norm, "Largest gradient norm; 0: any");
   add("--seed", train.seed, "Of the order of samples");
   add("--max-skipped", train.max_skipped, "Non-finite steps in a row before giving up");
-  app.add_option("--loss-weights", options.loss_weights, "Of (image,T'') (T,T') (T',T'')")
-      ->expected(3)
-      ->delimiter(',')
-      ->default_str("1,1,1")
-      ->group(optimisation);
   const std::map<std::string, LossDirection> directions = {{"symmetric", LossDirection::kSymmetric},
                                                            {"forward", LossDirection::kForward},
                                                            {"backward", LossDirection::kBackward}};
-  app.add_option("--loss-direction", train.loss.direction, "symmetric, forward or backward")
+  app.add_option("--loss-direction", command.loss.direction, "symmetric, forward or backward")
       ->transform(CLI::CheckedTransformer(directions, CLI::ignore_case).description(""))
       ->default_str("symmetric")
       ->group(optimisation);
-  app.add_flag("--mask-identical", train.loss.mask_identical,
+  app.add_flag("--mask-identical", command.loss.mask_identical,
                "Equal texts or images are no negatives")
       ->group(optimisation);
   app.add_flag("--freeze-temperature", train.freeze_temperature, "Keep the base's logit scale")
       ->group(optimisation);
 
   const std::string evaluation = "Evaluation and checkpoints";
-  app.add_option("--eval-captions", options.eval.captions, "TSV: image_id, caption")
-      ->group(evaluation);
-  app.add_option("--eval-pairs", options.eval.pairs, "TSV: query, paraphrase, image_id")
-      ->group(evaluation);
-  app.add_option("--eval-images", options.eval.images, "Image ids of the pool, one a line")
-      ->group(evaluation);
   app.add_option("--eval-every", train.eval_every, "Steps between evaluations")
       ->capture_default_str()
       ->group(evaluation);
@@ -92,106 +103,61 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--log-every", train.log_every, "Steps between lines of metrics")
       ->capture_default_str()
       ->group(evaluation);
-  app.add_flag("--text-only", train.text_only, "Save no image tower")->group(evaluation);
-  add_common_options(app, options.common);
+  add_common_options(app, command.common);
 }
 
-Json join_json(const JoinReport& report) {
-  Json json = Json::object();
-  json["read"] = report.read;
-  json["kept"] = report.kept;
-  json["incomplete"] = report.incomplete;
-  json["missing"] = report.missing;
-  json["missing_ids"] = report.missing_ids;
-  json["truncated_texts"] = report.truncated;
-  return json;
-}
-
-void log_join(const JoinReport& report) {
-  log().info("{} triples: {} kept, {} of unknown images, {} incomplete, {} texts truncated",
-             report.read, report.kept, report.missing, report.incomplete, report.truncated);
-  constexpr size_t kListed = 10;
-  for (size_t i = 0; i < std::min(kListed, report.missing_ids.size()); ++i) {
-    log().warn("unknown image id: {}", report.missing_ids[i]);
+// An option of the other objective would be ignored without a word.
+void check_objective(const TrainCommand& command) {
+  const bool clip = command.objective == "clip";
+  const auto set = [](const auto& value) { return !value.empty(); };
+  const std::pair<const char*, bool> of_triples[] = {
+      {"--triples", set(command.triples)},
+      {"--image-embeddings", set(command.image_embeddings)},
+      {"--eval-captions", set(command.eval.captions)},
+      {"--eval-pairs", set(command.eval.pairs)},
+      {"--eval-images", set(command.eval.images)},
+      {"--text-only", command.train.text_only}};
+  const std::pair<const char*, bool> of_pairs[] = {
+      {"--unlock", set(command.unlock)},         {"--from-scratch", command.from_scratch},
+      {"--images", set(command.images)},         {"--captions", set(command.captions)},
+      {"--val-images", set(command.val_images)}, {"--val-captions", set(command.val_captions)}};
+  for (const auto& [name, given] : clip ? std::span(of_triples) : std::span(of_pairs)) {
+    if (!given) continue;
+    fail(ErrorKind::kUsage, "{} has no meaning with --objective {}", name, command.objective);
   }
-  if (report.missing_ids.size() > kListed) {
-    log().warn("and {} more unknown ids; all are in data.json",
-               report.missing_ids.size() - kListed);
+  if (!clip && (!set(command.triples) || !set(command.image_embeddings))) {
+    fail(ErrorKind::kUsage, "--objective paraclip needs --triples and --image-embeddings");
   }
-}
-
-void print_table(const Options& options, const TrainState& state, double seconds) {
-  fmt::print("{} steps in {:.0f} s, {} skipped; models: {}/best (step {}), {}/last\n", state.step,
-             seconds, state.skipped, options.train.output.string(), state.best_step,
-             options.train.output.string());
-  if (!state.first_metrics.is_object()) return;
-  fmt::print("\n{:<16}{:>10}{:>10}{:>10}\n", "", "base", "best", "last");
-  for (const auto& [name, value] : state.first_metrics.items()) {
-    fmt::print("{:<16}{:>10.2f}{:>10.2f}{:>10.2f}\n", name, value.get<double>(),
-               state.best_metrics.value(name, 0.0), state.last_metrics.value(name, 0.0));
-  }
-}
-
-void run(const CLI::App& app, Options& options) {
-  apply_common_options(options.common);
-  options.train.loss.image_weight = options.loss_weights[0];
-  options.train.loss.caption_weight = options.loss_weights[1];
-  options.train.loss.paraphrase_weight = options.loss_weights[2];
-  options.train.validate();
-  const ProgressCallback progress = make_progress(options.common);
-
-  TextModel model = TextModel::load(options.model);
-  const ImageEmbeddings images = ImageEmbeddings::load(options.image_embeddings);
-  std::optional<RetrievalBenchmark> benchmark;
-  if (!options.eval.captions.empty() || !options.eval.pairs.empty()) {
-    options.eval.image_embeddings = options.image_embeddings;
-    benchmark = RetrievalBenchmark::load(options.eval);
-  } else if (!options.eval.images.empty() || !options.train.best_metric.empty()) {
+  if (clip && command.unlock != "image") {
     fail(ErrorKind::kUsage,
-         "--eval-images and --best-metric need --eval-captions or --eval-pairs beside them");
+         "--objective clip trains both towers: add --unlock image (and mind that embeddings made "
+         "before are no longer valid)");
   }
-  const TrainingSet set =
-      TrainingSet::load(options.triples, images, model, options.max_missing, progress);
-  log_join(set.report());
+  if (clip && !set(command.images)) fail(ErrorKind::kUsage, "--objective clip needs --images");
+}
 
-  Evaluator evaluate;
-  if (benchmark) {
-    evaluate = [&](const TextModel& current) {
-      const RetrievalReport report = benchmark->run(
-          [&](const std::vector<std::string>& texts) { return current.encode(texts); });
-      return report.to_json().at("metrics");
-    };
+void run(const CLI::App& app, TrainCommand& command) {
+  apply_common_options(command.common);
+  command.loss.image_weight = command.loss_weights[0];
+  command.loss.caption_weight = command.loss_weights[1];
+  command.loss.paraphrase_weight = command.loss_weights[2];
+  command.train.validate();
+  check_objective(command);
+  if (command.objective == "clip") {
+    command.pairs.direction = command.loss.direction;
+    command.pairs.mask_identical = command.loss.mask_identical;
+    train_on_pairs(app, command);
+  } else {
+    train_on_triples(app, command);
   }
-  Trainer trainer(model, set, images, options.train, evaluate, progress);
-  make_directories(options.train.output);
-  write_file_atomic(options.train.output / "data.json",
-                    dump_json(join_json(set.report()), 2) + "\n");
-  write_effective_config(app, options.train.output);
-
-  const auto started = std::chrono::steady_clock::now();
-  const TrainState state = trainer.run();
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  if (!options.common.json) return print_table(options, state, seconds);
-  Json json = Json::object();
-  json["steps"] = state.step;
-  json["skipped"] = state.skipped;
-  json["seconds"] = seconds;
-  json["best_step"] = state.best_step;
-  json["metrics"] = {
-      {"base", state.first_metrics}, {"best", state.best_metrics}, {"last", state.last_metrics}};
-  json["data"] = join_json(set.report());
-  json["best"] = (options.train.output / "best").string();
-  json["last"] = (options.train.output / "last").string();
-  print_json(json);
 }
 
 }  // namespace
 
 void define_train(CLI::App& app) {
-  auto options = std::make_shared<Options>();
-  add_options(app, *options);
-  app.callback([&app, options] { run(app, *options); });
+  auto command = std::make_shared<TrainCommand>();
+  add_options(app, *command);
+  app.callback([&app, command] { run(app, *command); });
 }
 
 }  // namespace paraclip::cli

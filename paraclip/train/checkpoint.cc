@@ -70,6 +70,15 @@ void check_identity(const Json& found, const Json& expected, const fs::path& che
        checkpoint.string(), fmt::join(differences, "; "));
 }
 
+// Both in the order of the tensor name tables.
+void assign(const std::vector<NamedTensor>& parameters, const std::vector<NamedTensor>& values) {
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    at::Tensor parameter = parameters[i].second;
+    parameter.copy_(values[i].second);
+  }
+}
+
 }  // namespace
 
 std::optional<fs::path> CheckpointStore::last() const {
@@ -84,15 +93,15 @@ std::optional<fs::path> CheckpointStore::last() const {
   return newest;
 }
 
-void CheckpointStore::save(const TextModel& model, const AdamW& optimizer, const TrainState& state,
-                           bool text_only) const {
+void CheckpointStore::save(const TextModel& model, const VisionTower* vision,
+                           const AdamW& optimizer, const TrainState& state, bool text_only) const {
   const fs::path folder = output_ / kFolder;
   make_directories(folder);
   AtomicDirectory target(folder / step_name(state.step));
   if (text_only) {
     model.save_text_only(target.temporary());
   } else {
-    model.save(target.temporary());
+    model.save(target.temporary(), vision);
   }
   write_safetensors(target.temporary() / kMoments, optimizer.state(), {});
   write_file_atomic(target.temporary() / kState, dump_json(to_json(state), 2) + "\n");
@@ -111,7 +120,8 @@ void CheckpointStore::save(const TextModel& model, const AdamW& optimizer, const
   for (const fs::path& path : outdated) fs::remove_all(path);
 }
 
-TrainState CheckpointStore::resume(TextModel& model, AdamW& optimizer, const Json& identity) const {
+TrainState CheckpointStore::resume(TextModel& model, VisionTower* vision, AdamW& optimizer,
+                                   const Json& identity) const {
   const auto folder = last();
   if (!folder) {
     fail(ErrorKind::kUsage, "cannot resume: {} holds no checkpoint; run without --resume",
@@ -121,12 +131,9 @@ TrainState CheckpointStore::resume(TextModel& model, AdamW& optimizer, const Jso
   TrainState state = from_json(read_json(state_file), state_file.string());
   check_identity(state.identity, identity, *folder);
 
-  const std::vector<NamedTensor> weights = read_text_tensors(ModelFolder::open(*folder));
-  const at::NoGradGuard no_grad;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    at::Tensor parameter = model.tower().parameters()[i].second;
-    parameter.copy_(weights[i].second);
-  }
+  const ModelFolder saved = ModelFolder::open(*folder);
+  assign(model.tower().parameters(), read_text_tensors(saved));
+  if (vision != nullptr) assign(vision->parameters(), read_vision_tensors(saved));
   const SafetensorsFile moments = SafetensorsFile::open(*folder / kMoments);
   std::vector<NamedTensor> tensors;
   for (const std::string& name : moments.names()) tensors.emplace_back(name, moments.tensor(name));

@@ -37,13 +37,15 @@ class CheckpointStore {
   std::optional<std::filesystem::path> last() const;
 
   /// Writes the checkpoint of state.step, points `last` to it and `best` to state.best_step, and
-  /// removes the others. When it fails, the checkpoints before stay as they were. Throws kIo.
-  void save(const TextModel& model, const AdamW& optimizer, const TrainState& state,
-            bool text_only) const;
+  /// removes the others. `vision` is the image tower where it is trained. When it fails, the
+  /// checkpoints before stay as they were. Throws kIo.
+  void save(const TextModel& model, const VisionTower* vision, const AdamW& optimizer,
+            const TrainState& state, bool text_only) const;
 
   /// Restores weights and moments from last(). Throws kUsage if state.identity differs from
   /// `identity`, listing the options that differ; kData, kIo.
-  TrainState resume(TextModel& model, AdamW& optimizer, const Json& identity) const;
+  TrainState resume(TextModel& model, VisionTower* vision, AdamW& optimizer,
+                    const Json& identity) const;
 
  private:
   std::filesystem::path output_;

@@ -1,5 +1,7 @@
 #include "paraclip/train/losses.h"
 
+#include "paraclip/base/error.h"
+
 #include <ATen/ATen.h>
 
 #include <limits>
@@ -38,6 +40,14 @@ at::Tensor info_nce(const at::Tensor& a, const at::Tensor& b, const at::Tensor& 
     case LossDirection::kSymmetric: break;
   }
   return (cross_entropy(1) + cross_entropy(0)) / 2;
+}
+
+void LossOptions::validate() const {
+  if (image_weight >= 0 && caption_weight >= 0 && paraphrase_weight >= 0 &&
+      image_weight + caption_weight + paraphrase_weight > 0) {
+    return;
+  }
+  fail(ErrorKind::kUsage, "--loss-weights: expected three numbers of 0 or more, not all 0");
 }
 
 ParaclipLoss paraclip_loss(const TripleBatch& batch, const at::Tensor& logit_scale,

@@ -40,6 +40,9 @@ struct LossOptions {
   double paraphrase_weight = 1.0;  ///< Of L3: T' and T''.
   LossDirection direction = LossDirection::kSymmetric;
   bool mask_identical = false;  ///< Leave out identical texts and images as negatives.
+
+  /// Throws kUsage, naming the option.
+  void validate() const;
 };
 
 /// The embeddings of a batch, rows of unit length [batch, width], and their identities.

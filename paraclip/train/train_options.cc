@@ -22,9 +22,6 @@ void TrainOptions::validate() const {
   require(adamw.eps > 0, "--eps", "a number above 0");
   require(adamw.weight_decay >= 0, "--wd", "0 or more");
   require(grad_clip_norm >= 0, "--grad-clip-norm", "0 or more");
-  require(loss.image_weight >= 0 && loss.caption_weight >= 0 && loss.paraphrase_weight >= 0 &&
-              loss.image_weight + loss.caption_weight + loss.paraphrase_weight > 0,
-          "--loss-weights", "three numbers of 0 or more, not all 0");
   require(log_every >= 1, "--log-every", "at least 1");
   require(eval_every >= 1, "--eval-every", "at least 1");
   require(save_every >= 0, "--save-every", "0 or more");
@@ -42,9 +39,6 @@ Json TrainOptions::trajectory() const {
   json["eps"] = adamw.eps;
   json["wd"] = adamw.weight_decay;
   json["grad-clip-norm"] = grad_clip_norm;
-  json["loss-weights"] = {loss.image_weight, loss.caption_weight, loss.paraphrase_weight};
-  json["loss-direction"] = static_cast<int>(loss.direction);
-  json["mask-identical"] = loss.mask_identical;
   json["freeze-temperature"] = freeze_temperature;
   json["seed"] = seed;
   return json;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "paraclip/base/json.h"
-#include "paraclip/train/losses.h"
 #include "paraclip/train/optimizer.h"
 
 #include <cstdint>
@@ -15,13 +14,12 @@ namespace paraclip {
 /// epochs, 50 steps of warm-up, learning rates of 1e-6 to 1e-5, weight decay 0.1).
 struct TrainOptions {
   std::filesystem::path output;  ///< Checkpoints, metrics and the effective config go here.
-  int64_t batch_size = 256;      ///< Triples a step; an epoch's incomplete last batch is left out.
+  int64_t batch_size = 256;      ///< Samples a step; an epoch's incomplete last batch is left out.
   int64_t epochs = 5;
   double learning_rate = 1e-5;  ///< The highest one.
   int64_t warmup = 50;          ///< Steps of linear warm-up.
   AdamWOptions adamw;
-  double grad_clip_norm = 1.0;  ///< 0: no clipping.
-  LossOptions loss;
+  double grad_clip_norm = 1.0;      ///< 0: no clipping.
   bool freeze_temperature = false;  ///< Keep the base model's logit_scale.
   uint64_t seed = 0;                ///< Of the order of samples.
   int64_t log_every = 10;           ///< Steps between lines of metrics.

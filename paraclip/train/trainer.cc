@@ -24,41 +24,44 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// What a step draws at random, beside its samples.
+uint64_t draw_of(uint64_t seed, int64_t step) {
+  return mix64(mix64(seed) ^ static_cast<uint64_t>(step));
+}
+
 }  // namespace
 
-Trainer::Trainer(TextModel& model, const TrainingSet& set, const ImageEmbeddings& images,
-                 TrainOptions options, Evaluator evaluate, ProgressCallback progress)
-    : model_(model),
-      set_(set),
-      images_(images),
+Trainer::Trainer(Objective& objective, TrainOptions options, Evaluator evaluate,
+                 ProgressCallback progress)
+    : objective_(objective),
+      model_(objective.text()),
       options_(std::move(options)),
       evaluate_(std::move(evaluate)),
       progress_(std::move(progress)),
       store_(options_.output) {
   options_.validate();
-  steps_per_epoch_ = set_.size() / options_.batch_size;
-  if (images_.width() != model_.config().text.projection_dim) {
-    fail(ErrorKind::kData,
-         "the image embeddings are {} wide, but the model {} embeds texts in {} dimensions: they "
-         "come from another model",
-         images_.width(), model_.folder().string(), model_.config().text.projection_dim);
-  }
+  steps_per_epoch_ = objective_.size() / options_.batch_size;
   if (steps_per_epoch_ == 0) {
-    fail(ErrorKind::kData, "{} triples are fewer than one batch of {}; use a smaller --batch-size",
-         set_.size(), options_.batch_size);
+    fail(ErrorKind::kData, "{} {} are fewer than one batch of {}; use a smaller --batch-size",
+         objective_.size(), objective_.sample_name(), options_.batch_size);
   }
   state_.identity = options_.trajectory();
-  state_.identity["triples"] = set_.fingerprint();
+  state_.identity.update(objective_.identity());
   state_.identity["base model"] = model_.fingerprint();
   state_.threads = at::get_num_threads();
 
   model_.tower().set_trainable(true);
-  std::vector<NamedTensor> trained = model_.tower().parameters();
+  trained_ = model_.tower().parameters();
   if (options_.freeze_temperature) {
-    trained.back().second.set_requires_grad(false);
-    trained.pop_back();
+    trained_.back().second.set_requires_grad(false);
+    trained_.pop_back();
   }
-  optimizer_ = std::make_unique<AdamW>(std::move(trained), options_.adamw);
+  if (VisionTower* vision = objective_.vision()) {
+    state_.identity["base image tower"] = fingerprint_of(vision->parameters(), "");
+    vision->set_trainable(true);
+    trained_.insert(trained_.end(), vision->parameters().begin(), vision->parameters().end());
+  }
+  optimizer_ = std::make_unique<AdamW>(trained_, options_.adamw);
   if (options_.resume) {
     restore();
   } else if (!store_.empty()) {
@@ -70,7 +73,7 @@ Trainer::Trainer(TextModel& model, const TrainingSet& set, const ImageEmbeddings
 
 void Trainer::restore() {
   const int threads = state_.threads;
-  state_ = store_.resume(model_, *optimizer_, state_.identity);
+  state_ = store_.resume(model_, objective_.vision(), *optimizer_, state_.identity);
   if (state_.threads == threads) return;
   log().warn(
       "the run was started with {} threads and goes on with {}: the result will be equal up to "
@@ -79,7 +82,7 @@ void Trainer::restore() {
 }
 
 std::vector<int64_t> Trainer::samples_of(int64_t step) const {
-  const Permutation order(static_cast<uint64_t>(set_.size()), options_.seed,
+  const Permutation order(static_cast<uint64_t>(objective_.size()), options_.seed,
                           static_cast<uint64_t>(step / steps_per_epoch_));
   const int64_t first = step % steps_per_epoch_ * options_.batch_size;
   std::vector<int64_t> samples(static_cast<size_t>(options_.batch_size));
@@ -89,54 +92,25 @@ std::vector<int64_t> Trainer::samples_of(int64_t step) const {
   return samples;
 }
 
-TripleBatch Trainer::embed(const std::vector<int64_t>& samples, int64_t& tokens) const {
-  TripleBatch batch;
-  std::vector<std::vector<int64_t>> texts;
-  texts.reserve(samples.size() * TrainingSet::kParts);
-  std::vector<int64_t>* identities[] = {&batch.caption_ids, &batch.paraphrase_1_ids,
-                                        &batch.paraphrase_2_ids};
-  for (const auto part :
-       {TrainingSet::kCaption, TrainingSet::kParaphrase1, TrainingSet::kParaphrase2}) {
-    for (const int64_t sample : samples) {
-      texts.push_back(set_.tokens(sample, part));
-      identities[part]->push_back(set_.identity(sample, part));
-    }
-  }
-  for (const int64_t sample : samples) batch.image_ids.push_back(set_.image_row(sample));
-  batch.image = images_.rows(batch.image_ids);
-
-  const PackedText packed = pack(texts, model_.config().text);
-  tokens = packed.tokens();
-  const std::vector<at::Tensor> parts =
-      normalize_rows(model_.tower().forward(packed)).chunk(TrainingSet::kParts);
-  batch.caption = parts[TrainingSet::kCaption];
-  batch.paraphrase_1 = parts[TrainingSet::kParaphrase1];
-  batch.paraphrase_2 = parts[TrainingSet::kParaphrase2];
-  return batch;
-}
-
-StepReport Trainer::step(const std::vector<int64_t>& samples, double learning_rate) {
-  StepReport report;
+StepReport Trainer::step(const std::vector<int64_t>& samples, double learning_rate, uint64_t draw) {
   optimizer_->zero_grad();
-  const TripleBatch batch = embed(samples, report.tokens);
-  const at::Tensor& logit_scale = model_.tower().logit_scale();
-  const ParaclipLoss loss = paraclip_loss(batch, logit_scale, options_.loss);
+  StepLoss loss = objective_.loss(samples, draw);
+  StepReport report;
   report.loss = loss.total.item<double>();
-  report.image_loss = loss.image.item<double>();
-  report.caption_loss = loss.caption.item<double>();
-  report.paraphrase_loss = loss.paraphrase.item<double>();
+  report.parts = std::move(loss.parts);
+  report.tokens = loss.tokens;
   report.finite = std::isfinite(report.loss);
   if (!report.finite) return report;
 
   loss.total.backward();
-  report.grad_norm = gradient_norm(model_.tower().parameters());
+  report.grad_norm = gradient_norm(trained_);
   report.finite = std::isfinite(report.grad_norm);
   if (!report.finite) return report;
   if (options_.grad_clip_norm > 0) {
-    clip_gradients(model_.tower().parameters(), report.grad_norm, options_.grad_clip_norm);
+    clip_gradients(trained_, report.grad_norm, options_.grad_clip_norm);
   }
   optimizer_->step(learning_rate);
-  at::Tensor(logit_scale.detach()).clamp_(0.0, kLargestLogitScale);
+  at::Tensor(model_.tower().logit_scale().detach()).clamp_(0.0, kLargestLogitScale);
   return report;
 }
 
@@ -166,7 +140,8 @@ TrainState Trainer::run() {
     }
     const double rate =
         cosine_learning_rate(state_.step, options_.learning_rate, options_.warmup, total_steps());
-    const StepReport report = step(samples_of(state_.step), rate);
+    const StepReport report =
+        step(samples_of(state_.step), rate, draw_of(options_.seed, state_.step));
     ++state_.step;
     state_.skipped += report.finite ? 0 : 1;
     skipped_in_a_row = report.finite ? 0 : skipped_in_a_row + 1;
@@ -203,15 +178,14 @@ void Trainer::log_step(const StepReport& report, double learning_rate, double se
   Json values = Json::object();
   values["epoch"] = static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_);
   values["loss"] = report.loss;
-  values["loss_image"] = report.image_loss;
-  values["loss_caption"] = report.caption_loss;
-  values["loss_paraphrase"] = report.paraphrase_loss;
+  for (const auto& [name, value] : report.parts) values[name] = value;
   values["lr"] = learning_rate;
   values["logit_scale"] = std::exp(model_.tower().logit_scale().item<double>());
   values["grad_norm"] = report.grad_norm;
   values["tokens"] = report.tokens;
   values["skipped"] = state_.skipped;
-  values["triples_per_second"] = static_cast<double>(options_.batch_size) / seconds;
+  values[objective_.sample_name() + "_per_second"] =
+      static_cast<double>(options_.batch_size) / seconds;
   log_->write("train", state_.step, values);
 }
 
@@ -248,7 +222,7 @@ void Trainer::evaluate_now() {
 
 void Trainer::save() {
   state_.optimizer_steps = optimizer_->steps();
-  store_.save(model_, *optimizer_, state_, options_.text_only);
+  store_.save(model_, objective_.vision(), *optimizer_, state_, options_.text_only);
 }
 
 }  // namespace paraclip

@@ -18,6 +18,7 @@
 #include "paraclip/train/schedule.h"
 #include "paraclip/train/trainer.h"
 #include "paraclip/train/training_set.h"
+#include "paraclip/train/triple_objective.h"
 #include "tests/support.h"
 
 #include <ATen/ATen.h>
@@ -194,7 +195,8 @@ TEST_P(ClipGolden, TenTrainingStepsMatch) {
   options.batch_size = 8;
   options.learning_rate = golden["base_lr"].get<double>();
   options.warmup = golden["warmup"].get<int64_t>();
-  Trainer trainer(model, set, images, options, {}, {});
+  TripleObjective objective(model, set, images, {});
+  Trainer trainer(objective, options, {}, {});
   double loss_difference = 0;
   double norm_difference = 0;
   for (size_t step = 0; step < golden["batches"].size(); ++step) {

@@ -3,6 +3,7 @@
 #include "paraclip/base/error.h"
 #include "paraclip/base/file.h"
 #include "paraclip/io/jsonl.h"
+#include "paraclip/train/triple_objective.h"
 #include "tests/train/golden_data.h"
 
 #include <ATen/ATen.h>
@@ -39,7 +40,8 @@ class TrainerTest : public testing::Test {
   // A run to its end; the model's fingerprint is the sum of all that happened in it.
   TrainState run(const TrainOptions& options, const Evaluator& evaluate = {}) {
     TextModel fresh = TextModel::load(test::golden_clip() / "model");
-    return Trainer(fresh, set, images, options, evaluate, {}).run();
+    TripleObjective fresh_objective(fresh, set, images, {});
+    return Trainer(fresh_objective, options, evaluate, {}).run();
   }
 
   static std::string weights(const fs::path& folder) {
@@ -50,6 +52,7 @@ class TrainerTest : public testing::Test {
   ImageEmbeddings images = ImageEmbeddings::load(test::golden_clip() / "embeddings");
   TextModel model = TextModel::load(test::golden_clip() / "model");
   TrainingSet set = TrainingSet::load(test::golden_clip() / "triples.jsonl", images, model, 0);
+  TripleObjective objective = TripleObjective(model, set, images, {});
 };
 
 // Falls with the weights' movement: the first evaluation is the best one.
@@ -109,7 +112,7 @@ TEST_F(TrainerTest, LossFallsAndMetricsAreLogged) {
 }
 
 TEST_F(TrainerTest, EachEpochVisitsEverySampleOnceInAnotherOrder) {
-  const Trainer trainer(model, set, images, options("run"), {}, {});
+  const Trainer trainer(objective, options("run"), {}, {});
   std::vector<std::vector<int64_t>> epochs(2);
   for (int64_t step = 0; step < 8; ++step) {
     for (const int64_t sample : trainer.samples_of(step)) {
@@ -125,7 +128,7 @@ TEST_F(TrainerTest, EachEpochVisitsEverySampleOnceInAnotherOrder) {
 TEST_F(TrainerTest, NonFiniteStepsChangeNothingAndEndTheRun) {
   TrainOptions limited = options("run");
   limited.max_skipped = 3;
-  Trainer trainer(model, set, images, limited, {}, {});
+  Trainer trainer(objective, limited, {}, {});
   {
     const at::NoGradGuard no_grad;
     at::Tensor bias = model.tower().parameters()[3].second;
@@ -146,7 +149,7 @@ TEST_F(TrainerTest, NonFiniteStepsChangeNothingAndEndTheRun) {
 }
 
 TEST_F(TrainerTest, TheLogitScaleStaysInItsRange) {
-  Trainer trainer(model, set, images, options("run"), {}, {});
+  Trainer trainer(objective, options("run"), {}, {});
   at::Tensor(model.tower().logit_scale().detach()).fill_(4.9);
   trainer.step(trainer.samples_of(0), 1e-3);
   EXPECT_NEAR(model.tower().logit_scale().item<double>(), std::log(100.0), 1e-6);
@@ -156,7 +159,7 @@ TEST_F(TrainerTest, AFrozenTemperatureStays) {
   TrainOptions frozen = options("run");
   frozen.freeze_temperature = true;
   const double before = model.tower().logit_scale().item<double>();
-  Trainer trainer(model, set, images, frozen, {}, {});
+  Trainer trainer(objective, frozen, {}, {});
   trainer.step(trainer.samples_of(0), 1e-2);
   EXPECT_EQ(model.tower().logit_scale().item<double>(), before);
 }
@@ -191,10 +194,10 @@ TEST_F(TrainerTest, AnIncompleteCheckpointIsNotResumedFrom) {
 TEST_F(TrainerTest, BatchesThatCannotBeAreRefused) {
   TrainOptions other = options("run");
   other.batch_size = 100;
-  EXPECT_THROW(Trainer(model, set, images, other, {}, {}), Error);
+  EXPECT_THROW(Trainer(objective, other, {}, {}), Error);
   for (const int64_t batch_size : {1, 0}) {
     other.batch_size = batch_size;
-    EXPECT_THROW(Trainer(model, set, images, other, {}, {}), Error);
+    EXPECT_THROW(Trainer(objective, other, {}, {}), Error);
   }
 }
 
