@@ -23,7 +23,7 @@ Words words_for(Kind kind) {
       {"boat", "sailboat", "ship", "yacht", "vessel", "dinghy"},
       {"house", "home", "cottage", "cabin", "hut", "dwelling"},
       {"tree", "leafy tree", "sapling", "oak"},
-      {"fish", "fishy", "minnow", "sea creature"},
+      {"fish", "fishy", "minnow", "trout"},
       {"bird", "birdie", "songbird", "chick", "sparrow"},
       {"cup", "mug", "coffee cup", "teacup", "coffee mug"},
       {"star", "star shape", "five-pointed star", "pentagram"},
