@@ -18,6 +18,7 @@ namespace {
 
 constexpr Command kCommands[] = {
     {"paraphrase", "turn captions into two-step paraphrases with an LLM", define_paraphrase},
+    {"embed", "embed a collection of images, or texts", define_embed},
     {"train", "fine-tune a CLIP text encoder on paraphrase triples", define_train},
     {"eval", "measure retrieval and its stability under rephrasing", define_eval},
     {"tokenize", "print the token ids of lines of text", define_tokenize},
