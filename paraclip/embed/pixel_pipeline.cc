@@ -147,6 +147,8 @@ void PixelPipeline::decode(Ticket& ticket) const {
     preprocess(image, preprocessing_, std::span(out, numbers));
   } catch (const std::exception& error) {
     sample.problem = error.what();
+    const std::string where = sample.where + ": ";
+    if (sample.problem.starts_with(where)) sample.problem.erase(0, where.size());
   }
   sample.bytes = std::string();
 }

@@ -63,6 +63,7 @@ struct TarReader::State {
   std::string content;  // Of a member that is not one piece of the file.
   std::string problem;
   bool started = false;
+  bool ended = false;
 
   bool fail_at(std::string_view what);
   bool next_entry(archive_entry*& entry);
@@ -73,12 +74,16 @@ struct TarReader::State {
 bool TarReader::State::fail_at(std::string_view what) {
   problem = fmt::format("{}: {}, {}", file->path().string(), what,
                         last.empty() ? "before its first file" : fmt::format("after {}", last));
+  ended = true;
   return false;
 }
 
 bool TarReader::State::next_entry(archive_entry*& entry) {
   const int result = ::archive_read_next_header(reader.get(), &entry);
-  if (result == ARCHIVE_EOF) return false;
+  if (result == ARCHIVE_EOF) {
+    ended = true;
+    return false;
+  }
   if (result == ARCHIVE_OK || result == ARCHIVE_WARN) {
     started = true;
     return true;
@@ -147,7 +152,7 @@ TarReader& TarReader::operator=(TarReader&&) noexcept = default;
 TarReader::~TarReader() = default;
 
 bool TarReader::next(TarMember& member) {
-  if (!state_->problem.empty()) return false;
+  if (state_->ended) return false;
   const Utf8Locale locale;
   for (archive_entry* entry = nullptr; state_->next_entry(entry);) {
     if (::archive_entry_filetype(entry) != AE_IFREG || ::archive_entry_hardlink(entry)) continue;

@@ -32,6 +32,9 @@ Read read_all(const std::filesystem::path& path) {
     read.offsets.push_back(member.offset);
   }
   read.problem = reader.problem();
+  TarMember again;
+  EXPECT_FALSE(reader.next(again));
+  EXPECT_EQ(reader.problem(), read.problem);
   return read;
 }
 
