@@ -184,6 +184,41 @@ std::set<std::string> number_values(const std::vector<std::string>& words, bool 
   return values;
 }
 
+// Whether a word is a file name or a product code, of which neither numbers nor capitals mean
+// anything in the picture: "IMG_4821.jpg", "D5213M", "#5160", or four and more digits that are no
+// year.
+bool is_code(std::string_view word) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  while (!word.empty() && std::ispunct(static_cast<unsigned char>(word.back())))
+    word.remove_suffix(1);
+  while (!word.empty() && std::ispunct(static_cast<unsigned char>(word.front())))
+    word.remove_prefix(1);
+  const auto digits = std::count_if(word.begin(), word.end(), is_digit);
+  if (word.find('_') != std::string_view::npos) return true;
+  constexpr std::string_view kSuffixes[] = {".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp"};
+  for (const std::string_view suffix : kSuffixes) {
+    if (word.ends_with(suffix)) return true;
+  }
+  const auto letters = std::count_if(word.begin(), word.end(), [](char c) {
+    return std::isalpha(static_cast<unsigned char>(c)) != 0;
+  });
+  if (letters > 0) return digits >= 3;
+  const bool year = word.size() == 4 &&
+                    (word.starts_with("18") || word.starts_with("19") || word.starts_with("20"));
+  return digits >= 4 && static_cast<size_t>(digits) == word.size() && !year;
+}
+
+// The words of a text without codes, joined by blanks.
+std::string without_codes(std::string_view text) {
+  std::string kept;
+  for (const std::string_view word : split_words(text)) {
+    if (is_code(word)) continue;
+    if (!kept.empty()) kept += ' ';
+    kept += word;
+  }
+  return kept;
+}
+
 bool is_capitalised(std::string_view word) {
   UChar32 character = -1;
   int32_t i = 0;
@@ -263,10 +298,11 @@ std::optional<Reject> check(const std::string& text, const CheckContext& context
   if (length > kMostWords || length > kMostRatio * source_length + kExtraWords) {
     return Reject::kTooLong;
   }
-  const std::set<std::string> numbers = number_values(source_words, /*loosely=*/false);
+  const std::string telling = without_codes(context.source);
+  const std::set<std::string> numbers = number_values(folded_words(telling), /*loosely=*/false);
   const std::set<std::string> kept_numbers = number_values(words, /*loosely=*/true);
   if (common(numbers, kept_numbers) < numbers.size()) return Reject::kLostNumber;
-  const std::set<std::string> names = name_stems(context.source);
+  const std::set<std::string> names = name_stems(telling);
   if (common(names, all_stems(words)) < names.size()) return Reject::kLostName;
   const double change = changed_share(context.source, text);
   if (change < context.step->min_change) return Reject::kTooLittleChange;
