@@ -203,12 +203,17 @@ AtomicDirectory::~AtomicDirectory() {
   if (!committed_) fs::remove_all(temporary_, ignored);
 }
 
-void AtomicDirectory::commit() {
-  for (const auto& entry : fs::recursive_directory_iterator(temporary_)) {
-    if (entry.is_regular_file()) sync_path(entry.path(), O_RDONLY);
-    if (entry.is_directory()) sync_path(entry.path(), O_RDONLY | O_DIRECTORY);
+void AtomicDirectory::commit(Flush flush) {
+  if (flush == Flush::kFileSystem) {
+    const Descriptor folder(::open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (folder.get() < 0 || ::syncfs(folder.get()) != 0) fail_errno("write", temporary_, errno);
+  } else {
+    for (const auto& entry : fs::recursive_directory_iterator(temporary_)) {
+      if (entry.is_regular_file()) sync_path(entry.path(), O_RDONLY);
+      if (entry.is_directory()) sync_path(entry.path(), O_RDONLY | O_DIRECTORY);
+    }
+    sync_path(temporary_, O_RDONLY | O_DIRECTORY);
   }
-  sync_path(temporary_, O_RDONLY | O_DIRECTORY);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     if (errno != ENOTEMPTY && errno != EEXIST) fail_errno("write", path_, errno);
     swap_folders(temporary_, path_);
