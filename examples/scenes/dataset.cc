@@ -181,7 +181,7 @@ DatasetCounts write_dataset(const DatasetOptions& options, const ProgressCallbac
     write_plainly(folder.temporary() / "visual_genome_relation.json", dump_json(relations));
     write_plainly(folder.temporary() / "visual_genome_attribution.json", dump_json(attributions));
   }
-  folder.commit();
+  folder.commit(Flush::kFileSystem);
   return counts;
 }
 
