@@ -19,7 +19,7 @@
 #include "paraclip/train/trainer.h"
 #include "paraclip/train/training_set.h"
 #include "paraclip/train/triple_objective.h"
-#include "tests/support.h"
+#include "tests/golden/report.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
@@ -28,7 +28,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <map>
 
 namespace paraclip {
@@ -39,10 +38,7 @@ constexpr double kLossTolerance = 1e-5;
 constexpr double kGradientTolerance = 1e-5;
 constexpr double kTrainingLossTolerance = 5e-5;
 
-void report(const std::string& kind, const std::string& what, double difference, double tolerance) {
-  fmt::print("{:<10} {:<46} {:>9.1e}  (tolerance {:.0e})\n", kind, what, difference, tolerance);
-  EXPECT_LE(difference, tolerance) << kind << ": " << what;
-}
+using test::report;
 
 double largest_difference(const at::Tensor& a, const at::Tensor& b) {
   EXPECT_EQ(a.sizes(), b.sizes());
@@ -51,15 +47,9 @@ double largest_difference(const at::Tensor& a, const at::Tensor& b) {
 
 class ClipGolden : public testing::TestWithParam<const char*> {
  protected:
-  static std::filesystem::path root() {
-    const char* live = std::getenv("PARACLIP_GOLDEN");
-    return live != nullptr ? std::filesystem::path(live)
-                           : std::filesystem::path(PARACLIP_SOURCE_DIR) / "tests/golden/clip";
-  }
-
   void SetUp() override { at::set_num_threads(1); }
 
-  std::filesystem::path folder = root() / GetParam();
+  std::filesystem::path folder = test::golden_root("clip") / GetParam();
   Json golden = read_json(folder / "golden.json");
   SafetensorsFile tensors = SafetensorsFile::open(folder / "golden.safetensors");
   TextModel model = TextModel::load(folder / "model");
