@@ -5,6 +5,7 @@
 #include "paraclip/base/error.h"
 #include "paraclip/base/file.h"
 #include "paraclip/clip/text_model.h"
+#include "paraclip/embed/embedder.h"
 #include "paraclip/eval/retrieval_benchmark.h"
 
 #include <fmt/format.h>
@@ -22,6 +23,7 @@ struct EvalOptions {
 };
 
 RetrievalReport evaluate(const RetrievalBenchmark& benchmark, const EvalOptions& options) {
+  check_image_tower(options.retrieval.image_embeddings, options.model);
   const TextModel model = TextModel::load(options.model);
   if (model.config().text.projection_dim != benchmark.width()) {
     fail(ErrorKind::kData,
@@ -68,7 +70,7 @@ void define_eval(CLI::App& app) {
   RetrievalOptions& retrieval = options->retrieval;
   app.add_option("--model", options->model, "Folder of the CLIP text model")->required();
   app.add_option("--image-embeddings", retrieval.image_embeddings,
-                 "Folder of image embeddings (img_emb/*.npy, ids.txt)")
+                 "Folder of image embeddings, as 'embed' writes it")
       ->required();
   app.add_option("--images", retrieval.images,
                  "Image ids to search in, one a line (default: those of the captions, or all)");

@@ -2,6 +2,7 @@
 #include "paraclip/base/error.h"
 #include "paraclip/base/file.h"
 #include "paraclip/base/log.h"
+#include "paraclip/embed/embedder.h"
 #include "paraclip/eval/retrieval_benchmark.h"
 #include "paraclip/train/triple_objective.h"
 
@@ -73,6 +74,7 @@ void run_and_report(Trainer& trainer, const TrainCommand& command, const Json& d
 void train_on_triples(const CLI::App& app, TrainCommand& command) {
   const ProgressCallback progress = make_progress(command.common);
   TextModel model = TextModel::load(command.model);
+  check_image_tower(command.image_embeddings, command.model);
   const ImageEmbeddings images = ImageEmbeddings::load(command.image_embeddings);
   std::optional<RetrievalBenchmark> benchmark;
   if (!command.eval.captions.empty() || !command.eval.pairs.empty()) {
