@@ -2,7 +2,7 @@
 
 CI_FLAGS := $(if $(CI),-DPARACLIP_WERROR=ON)
 
-.PHONY: all setup build test parity asan tsan fuzz docs format
+.PHONY: all setup build test parity bench asan tsan fuzz docs format
 
 all: build
 
@@ -21,6 +21,12 @@ test: build
 parity: build
 	@scripts/setup --references
 	@scripts/parity
+
+# Speed beside the peers', on PHOTOS (JPEGs): nothing else should run meanwhile.
+PHOTOS := ../shared/data/flickr8k/images
+bench: build
+	@scripts/setup --references
+	@.deps/references/bin/python bench/embed_images.py --program build/release/paraclip --photos $(PHOTOS)
 
 asan tsan: setup
 	@cmake --preset $@ --log-level=WARNING

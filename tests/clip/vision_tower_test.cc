@@ -190,6 +190,19 @@ TEST(ImageModel, EncodesToUnitRows) {
   }
 }
 
+// The same weights under other heads or another activation are another tower.
+TEST(ImageModel, TheFingerprintKnowsWhatTheWeightsDoNotTell) {
+  VisionConfig config = config_of(Activation::kGelu);
+  const std::vector<NamedTensor> tensors = random_tensors(config);
+  const std::string before = vision_fingerprint(config, tensors);
+  EXPECT_EQ(vision_fingerprint(config, tensors), before);
+  config.activation = Activation::kQuickGelu;
+  EXPECT_NE(vision_fingerprint(config, tensors), before);
+  config = config_of(Activation::kGelu);
+  config.heads = 4;
+  EXPECT_NE(vision_fingerprint(config, tensors), before);
+}
+
 TEST(ImageModel, PreprocessingOfAnotherSizeIsRefused) {
   const test::TemporaryFolder folder;
   fs::copy(golden_model("gelu/hf"), folder / "model", fs::copy_options::recursive);
