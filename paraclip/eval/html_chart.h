@@ -1,0 +1,49 @@
+#pragma once
+
+#include "paraclip/eval/html.h"
+
+#include <string>
+#include <vector>
+
+namespace paraclip::html {
+
+struct Point {
+  double x = 0;
+  double y = 0;
+};
+
+struct Series {
+  std::string label;
+  std::vector<Point> points;  ///< By ascending x, all finite.
+};
+
+/// The number of series that can be told apart without colour, by dashes and markers.
+inline constexpr size_t kMaxSeries = 6;
+
+/// Lines over a common axis.
+struct LineChart {
+  std::string title;
+  std::string x_label;
+  std::string y_label;
+  std::vector<Series> series = {};
+  bool from_zero = false;  ///< The vertical axis holds 0, and a line marks it.
+};
+
+/// A figure with the chart as SVG, its legend, and in words where each line starts and ends. Throws
+/// kUsage unless there are 1 to kMaxSeries series, each with a point.
+Html line_chart(const LineChart& chart);
+
+/// An estimate and the interval around it.
+struct Interval {
+  std::string label;
+  double value = 0;
+  double low = 0;
+  double high = 0;
+};
+
+/// A figure of dots with their intervals over one axis that holds 0. A filled dot: the interval
+/// leaves 0 out. Throws kUsage if there are none or a number is not finite.
+Html interval_chart(const std::string& title, const std::string& x_label,
+                    const std::vector<Interval>& intervals);
+
+}  // namespace paraclip::html
