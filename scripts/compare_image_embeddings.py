@@ -117,7 +117,7 @@ class Table:
 
     def check(self, value, limit, good):
         self.failed |= not good
-        return f"{value:.1e} (at most {limit:.0e})" if limit < 0.5 else f"{value:.5f} (at least {limit})"
+        return f"{value:.1e} (at most {limit:.1e})" if limit < 0.5 else f"{value:.5f} (at least {limit})"
 
     def at_most(self, value, limit):
         return self.check(value, limit, value <= limit)
