@@ -79,7 +79,7 @@ std::string outcome(const std::vector<Metric>& metrics) {
       if (metric.verdict() == verdict) labels.push_back(metric.label);
     }
     if (labels.empty()) continue;
-    words += fmt::format("{}{}{}", words.empty() ? "" : " ", fmt::join(labels, "; "),
+    words += fmt::format("{}{}{}", words.empty() ? "" : " ", fmt::join(labels, " and "),
                          labels.size() == 1 ? one : many);
   }
   return words;

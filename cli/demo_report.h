@@ -23,9 +23,11 @@ struct ShownPair {
 /// What the report of the demo is made from.
 struct DemoReport {
   /// Where the run lies: triples/{triples,rejects}.jsonl, triples/stats.json, run/metrics.jsonl,
-  /// scenes/train/images and scenes/test/images.
+  /// scenes/train/images, scenes/test/images and scenes/test/captions.tsv.
   std::filesystem::path folder;
   Json summary;  ///< As in summary.json.
+  /// At equal distances between the pair with the greatest gain and that with the greatest loss, as
+  /// the page says. The first six images of each list are shown.
   std::vector<ShownPair> pairs;
 };
 
