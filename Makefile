@@ -2,7 +2,7 @@
 
 CI_FLAGS := $(if $(CI),-DPARACLIP_WERROR=ON)
 
-.PHONY: all setup build test parity bench asan tsan fuzz docs format
+.PHONY: all setup build test demo parity bench asan tsan fuzz docs format
 
 all: build
 
@@ -16,6 +16,10 @@ build: setup
 # Every test that this machine can run; those that need the shared data say so and are skipped.
 test: build
 	@ctest --preset release
+
+# The whole method on small drawn scenes, about five minutes on two cores after the build.
+demo: build
+	@build/release/paraclip demo
 
 # The comparisons with transformers and open_clip, made live.
 parity: build

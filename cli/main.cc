@@ -23,6 +23,7 @@ constexpr Command kCommands[] = {
     {"eval", "measure retrieval and its stability under rephrasing", define_eval},
     {"tokenize", "print the token ids of lines of text", define_tokenize},
     {"inspect", "describe a checkpoint", define_inspect},
+    {"demo", "run the whole method on small drawn scenes", define_demo},
 };
 
 void print_usage() {

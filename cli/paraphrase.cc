@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 
 namespace paraclip::cli {
 namespace {
@@ -31,6 +32,8 @@ struct Options {
   HttpBackendOptions http;
   std::string api_key_env = "OPENAI_API_KEY";
   std::string request_fields = "{}";
+  std::filesystem::path clip_model;
+  double min_similarity = 0.7;
 };
 
 // What this process did, next to the statistics of the whole run.
@@ -188,6 +191,9 @@ void run(const CLI::App& app, Options& options) {
 
   const std::unique_ptr<Backend> backend = make_backend(options);
   ThisRun this_run;
+  std::optional<SimilarityCheck> similarity;
+  if (!options.clip_model.empty()) similarity.emplace(options.clip_model, options.min_similarity);
+  options.pipeline.similarity = similarity ? &*similarity : nullptr;
   const ProgressCallback shown = make_progress(options.common);
   const auto started = std::chrono::steady_clock::now();
   const RunStatistics statistics =
@@ -271,6 +277,10 @@ void define_paraphrase(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--recipe", options->recipe,
                  "smollm2 (default for llama), official (for http) or a file");
+  app.add_option("--clip-model", options->clip_model,
+                 "CLIP folder whose text encoder rejects what is unlike the caption");
+  app.add_option("--min-similarity", options->min_similarity, "Least cosine for --clip-model")
+      ->capture_default_str();
   app.add_option("--seed", options->pipeline.seed, "Of the sampling")->capture_default_str();
   app.add_flag("--dry-run", options->dry_run, "Only count captions and estimate tokens")
       ->configurable(false);

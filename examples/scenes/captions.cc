@@ -92,10 +92,9 @@ std::string plain(const Scene& scene, Phrases& phrases, Random& random) {
 
 std::string web_single(const Scene& scene, Phrases& phrases, Random& random) {
   const std::string object = phrases.object(0);
-  switch (random.below(4)) {
+  switch (random.below(3)) {
     case 0: return object + phrases.place(0.7);
     case 1: return object + ", " + phrases.pick(tags_for(scene.background));
-    case 2: return with_article(object) + phrases.place(0.7);
     default: return object + " " + phrases.pick(tags_for(scene.background));
   }
 }
@@ -107,18 +106,17 @@ std::string web_pair(const RelatedPair& pair, const Scene& scene, Phrases& phras
   const std::string relation = phrases.pick(words_for(pair.relation));
   const std::string tag = phrases.pick(tags_for(scene.background));
   const bool level = horizontal(pair.relation);
-  switch (random.zipf(10)) {
+  switch (random.zipf(9)) {
     case 0:
     case 1: return fmt::format("{} {} {}{}", first, relation, second, phrases.place(0.3));
     case 2: return fmt::format("{} {} {} {}", first, relation, second, tag);
     case 3: return fmt::format("{} and {}{}", first, second, phrases.place(0.5));
-    case 4: return fmt::format("{} {} {}", with_article(first), relation, second);
-    case 5: return fmt::format("{}, {}, {}", first, second, tag);
-    case 6: return fmt::format("{} {}, {}", first, side(pair.relation), second);
-    case 7:
+    case 4: return fmt::format("{}, {}, {}", first, second, tag);
+    case 5: return fmt::format("{} {}, {}", first, side(pair.relation), second);
+    case 6:
       return fmt::format("{} with {} {}", second, first,
                          level ? side(pair.relation) : relation + " it");
-    case 8: return fmt::format("{} & {}, {}", first, second, tag);
+    case 7: return fmt::format("{} & {}, {}", first, second, tag);
     default: return fmt::format("{} | {} | {}", first, second, tag);
   }
 }
@@ -162,7 +160,9 @@ std::string write_caption(const Scene& scene, CaptionStyle style, uint64_t varia
   std::string text;
   // A caption that is too long or too short is written again with less detail.
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    Phrases phrases(scene, random, /*detail=*/1 - static_cast<double>(attempt) / kAttempts);
+    Phrases phrases(scene, random,
+                    style == CaptionStyle::kWeb ? Vocabulary::kCommon : Vocabulary::kRich,
+                    /*detail=*/1 - static_cast<double>(attempt) / kAttempts);
     text =
         style == CaptionStyle::kWeb ? web(scene, phrases, random) : plain(scene, phrases, random);
     const size_t words = count_words(text);

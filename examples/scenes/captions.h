@@ -8,7 +8,8 @@
 namespace paraclip::scenes {
 
 enum class CaptionStyle {
-  kWeb,    ///< As found beside images on the web: tags, file names, shop titles, shouting.
+  kWeb,    ///< As found beside images on the web: tags, file names, shop titles, shouting, always
+           ///< with the common word for a thing, and no sentences.
   kPlain,  ///< A sentence or noun phrase from a few rigid templates.
 };
 

@@ -16,15 +16,23 @@ struct RelatedPair {
   Relation relation;
 };
 
+/// Which words of the lexicon captions choose.
+enum class Vocabulary {
+  kCommon,  ///< The first word for each thing alone, as labels and tags do.
+  kRich,    ///< All, the common ones more often.
+};
+
 /// The parts that captions of one scene are put together from. Each call may choose other words.
 class Phrases {
  public:
   /// `detail` scales how often attributes are mentioned: 1 as often as wanted, 0 none but colour.
-  Phrases(const Scene& scene, Random& random, double detail)
-      : scene_(scene), random_(random), detail_(detail) {}
+  Phrases(const Scene& scene, Random& random, Vocabulary vocabulary, double detail)
+      : scene_(scene), random_(random), vocabulary_(vocabulary), detail_(detail) {}
 
-  /// One of `words`, the common ones more often.
-  std::string pick(Words words) { return std::string(words[random_.zipf(words.size())]); }
+  /// One of `words`.
+  std::string pick(Words words) {
+    return std::string(words[vocabulary_ == Vocabulary::kCommon ? 0 : random_.zipf(words.size())]);
+  }
 
   /// "small striped red ball". The colour is there unless chance leaves it out of a scene in which
   /// the kind alone is clear.
@@ -48,6 +56,7 @@ class Phrases {
 
   const Scene& scene_;
   Random& random_;
+  Vocabulary vocabulary_;
   double detail_;
 };
 

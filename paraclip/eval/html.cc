@@ -128,7 +128,7 @@ Html PictureBook::show(const std::string& key, std::string_view description) con
                   {"role", "img"},
                   {"aria-label", std::string(description)}},
                  element("title", text(description)) +
-                     element("use", {{"href", "#" + picture_id(numbers_.at(key))}}));
+                     element("use", {{"href", fmt::format("#{}", picture_id(numbers_.at(key)))}}));
 }
 
 void PictureBook::add(const std::string& key, std::string_view jpeg, const std::string& where) {
@@ -139,11 +139,12 @@ void PictureBook::add(const std::string& key, std::string_view jpeg, const std::
   }
   const auto [position, added] = numbers_.try_emplace(key, numbers_.size());
   if (!added) return;
-  definitions_ += element("image", {{"id", picture_id(position->second)},
-                                    {"width", "1"},
-                                    {"height", "1"},
-                                    {"href", "data:image/jpeg;base64," + base64(jpeg)}}) +
-                  Html::raw("\n");
+  definitions_ +=
+      element("image", {{"id", picture_id(position->second)},
+                        {"width", "1"},
+                        {"height", "1"},
+                        {"href", fmt::format("data:image/jpeg;base64,{}", base64(jpeg))}}) +
+      Html::raw("\n");
 }
 
 Html PictureBook::definitions() const {

@@ -25,7 +25,7 @@ constexpr std::array<double, 2> kTargetNovelty = {0.25, 0.6};
 constexpr std::array<std::string_view, kRejectCount> kRejectNames = {
     "cut",       "empty",    "not_text",    "refusal",   "prompt_echo",       "copy",
     "too_short", "too_long", "lost_number", "lost_name", "too_little_change", "too_much_change",
-    "strayed"};
+    "strayed",   "unlike"};
 
 std::string join(const std::vector<std::string>& words) {
   std::string text = " ";

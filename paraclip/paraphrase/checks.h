@@ -27,9 +27,10 @@ enum class Reject {
   kTooLittleChange,  ///< Fewer content words replaced than the step asks for.
   kTooMuchChange,    ///< More content words replaced than the step allows.
   kStrayed,          ///< The model itself found it less probable than the step asks for.
+  kUnlike,           ///< A CLIP text encoder finds it unlike the caption (SimilarityCheck).
 };
 
-constexpr size_t kRejectCount = static_cast<size_t>(Reject::kStrayed) + 1;
+constexpr size_t kRejectCount = static_cast<size_t>(Reject::kUnlike) + 1;
 
 /// The name used in files: "lost_number".
 std::string_view reject_name(Reject reason);

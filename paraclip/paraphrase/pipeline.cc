@@ -119,7 +119,7 @@ class Scheduler {
 RunStatistics run_pipeline(const CaptionList& captions, const PipelineOptions& options,
                            Backend& backend, const ProgressCallback& progress) {
   make_directories(options.output);
-  const StepRules rules(options.recipe, options.seed);
+  const StepRules rules(options.recipe, options.seed, options.similarity);
   Journal journal(options.output / "journal.jsonl", options.recipe, options.seed);
   Scheduler scheduler(captions, rules, progress);
   const std::string model = backend.name();

@@ -16,7 +16,8 @@ struct PipelineOptions {
   std::filesystem::path output;  ///< Folder of the journal and of what is written at the end.
   Recipe recipe;
   uint64_t seed = 0;
-  bool retry_failed = false;  ///< Ask again what an earlier run gave up on.
+  const SimilarityCheck* similarity = nullptr;  ///< Must outlive the run; none: words alone.
+  bool retry_failed = false;                    ///< Ask again what an earlier run gave up on.
 };
 
 /// Paraphrases `captions` in two steps.

@@ -9,8 +9,14 @@ namespace paraclip {
 
 using Stage = CaptionState::Stage;
 
-StepRules::StepRules(Recipe recipe, uint64_t seed)
-    : recipe_(std::move(recipe)), fingerprint_(recipe_.fingerprint()), seed_(seed) {
+StepRules::StepRules(Recipe recipe, uint64_t seed, const SimilarityCheck* similarity)
+    : recipe_(std::move(recipe)),
+      similarity_(similarity),
+      fingerprint_(recipe_.fingerprint()),
+      seed_(seed) {
+  if (similarity_ != nullptr) {
+    fingerprint_ = fmt::format("{} {}", fingerprint_, similarity_->fingerprint());
+  }
   for (size_t i = 0; i < recipe_.steps.size(); ++i)
     prefixes_[i] = std::make_shared<const std::vector<Message>>(recipe_.steps[i].prefix());
 }
@@ -43,8 +49,9 @@ StepOutcome StepRules::advance(const CaptionView& caption, CaptionState& state,
   }
   if (record.key != key(caption, state)) {
     fail(ErrorKind::kUsage,
-         "{}: caption {} had another text when this was answered; give the same captions or choose "
-         "another output folder",
+         "{}: caption {} had another text, or another --clip-model or --min-similarity judged it, "
+         "when "
+         "this was answered; give the same or choose another output folder",
          where, record.index);
   }
   StepOutcome outcome;
@@ -57,6 +64,13 @@ StepOutcome StepRules::advance(const CaptionView& caption, CaptionState& state,
   const std::string source(state.source(caption));
   for (const Completion& completion : record.completions)
     outcome.outputs.push_back(judge_output(completion, {caption.text, source, &step}));
+  if (similarity_ != nullptr) {
+    for (JudgedOutput& output : outcome.outputs) {
+      const bool alike =
+          output.reject || similarity_->alike(std::string(caption.text), output.text);
+      if (!alike) output.reject = Reject::kUnlike;
+    }
+  }
   outcome.chosen = choose_output(outcome.outputs, source, size_t{state.step} - 1);
   if (!outcome.chosen) {
     if (state.attempt >= step.attempts) {

@@ -4,6 +4,7 @@
 #include "paraclip/paraphrase/checks.h"
 #include "paraclip/paraphrase/journal.h"
 #include "paraclip/paraphrase/recipe.h"
+#include "paraclip/paraphrase/similarity.h"
 
 #include <cstdint>
 #include <optional>
@@ -39,11 +40,13 @@ struct StepOutcome {
 };
 
 /// The rules by which captions move through the two steps: what is asked next, and what an answer
-/// leads to. A caption's way depends on nothing but the recipe, the seed, its index, its text and
-/// the answers.
+/// leads to. A caption's way depends on nothing but the recipe, the seed, the similarity check, its
+/// index, its text and the answers.
 class StepRules {
  public:
-  StepRules(Recipe recipe, uint64_t seed);
+  /// With a `similarity`, which must outlive it, outputs that are unlike their caption are
+  /// rejected.
+  StepRules(Recipe recipe, uint64_t seed, const SimilarityCheck* similarity = nullptr);
 
   /// The request that `state` stands at; `id` is handed through.
   CompletionRequest request(const CaptionView& caption, const CaptionState& state,
@@ -62,6 +65,7 @@ class StepRules {
 
  private:
   Recipe recipe_;
+  const SimilarityCheck* similarity_;
   std::string fingerprint_;
   uint64_t seed_;
   std::array<std::shared_ptr<const std::vector<Message>>, 2> prefixes_;

@@ -308,12 +308,26 @@ TEST(Captions, AreThreeToFifteenWordsAndDeterministic) {
   }
 }
 
-TEST(Captions, CommonWordsDominate) {
+std::map<std::string, int> count_caption_words(CaptionStyle style) {
   std::map<std::string, int> counts;
   for (uint64_t i = 0; i < 4000; ++i) {
-    for (const std::string& word : tokens(write_caption(make_scene(24, i), CaptionStyle::kWeb, 0)))
+    for (const std::string& word : tokens(write_caption(make_scene(24, i), style, 0)))
       ++counts[word];
   }
+  return counts;
+}
+
+TEST(Captions, TheWebKnowsOneWordForAThing) {
+  std::map<std::string, int> counts = count_caption_words(CaptionStyle::kWeb);
+  EXPECT_GT(counts["box"], 100);
+  EXPECT_GT(counts["red"], 100);
+  for (const char* word : {"cube", "parcel", "crimson", "little", "underneath", "lawn", "there"}) {
+    EXPECT_EQ(counts[word], 0) << word;
+  }
+}
+
+TEST(Captions, CommonWordsDominateInSentences) {
+  std::map<std::string, int> counts = count_caption_words(CaptionStyle::kPlain);
   EXPECT_GT(counts["box"], 2 * counts["cube"]);
   EXPECT_GT(counts["cube"], counts["parcel"]);
   EXPECT_GT(counts["parcel"], 0);
