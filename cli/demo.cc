@@ -288,6 +288,12 @@ void print_summary(const DemoOptions& options, const Json& summary) {
 
 void run(const DemoOptions& options) {
   apply_common_options(options.common);
+  if (!fs::exists(options.base())) {
+    fail(ErrorKind::kUsage,
+         "there is no base model in {}: run the demo in the project's folder, or name its "
+         "examples/scenes with --scenes",
+         options.base().string());
+  }
   const ProgressCallback progress = make_progress(options.common);
   prepare_folder(options);
   DemoSteps steps(options.output, options.common.quiet);

@@ -8,6 +8,7 @@
 #include "paraclip/paraphrase/http_backend.h"
 #include "paraclip/paraphrase/llama_backend.h"
 #include "paraclip/paraphrase/pipeline.h"
+#include "paraclip/paraphrase/similarity.h"
 
 #include <fmt/format.h>
 

@@ -2,6 +2,7 @@
 
 #include "paraclip/base/error.h"
 #include "paraclip/base/random.h"
+#include "paraclip/paraphrase/similarity.h"
 
 #include <utility>
 

@@ -4,7 +4,6 @@
 #include "paraclip/paraphrase/checks.h"
 #include "paraclip/paraphrase/journal.h"
 #include "paraclip/paraphrase/recipe.h"
-#include "paraclip/paraphrase/similarity.h"
 
 #include <cstdint>
 #include <optional>
@@ -12,6 +11,8 @@
 #include <vector>
 
 namespace paraclip {
+
+class SimilarityCheck;
 
 /// Where a caption stands between its first question and its triple.
 struct CaptionState {
