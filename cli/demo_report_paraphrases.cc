@@ -86,7 +86,8 @@ std::string in_plain_words(const std::string& reason) {
       {"lost_name", "It lost a name"},
       {"too_little_change", "It changed too few of the words"},
       {"too_much_change", "It kept too little of the text"},
-      {"strayed", "The model itself found it improbable"}};
+      {"strayed", "The model itself found it improbable"},
+      {"unlike", "To the base model's text encoder it means something else"}};
   const auto found = kWords.find(reason);
   return found == kWords.end() ? reason : found->second;
 }
@@ -190,8 +191,10 @@ Html paraphrases_section(const DemoReport& report, html::PictureBook& pictures) 
       paragraph(
           "Several outputs are drawn for each text, each is checked, and the best "
           "of those that pass is kept. A caption that both steps answer becomes a "
-          "triple: caption, paraphrase 1, paraphrase 2. The checks read words and know no picture: "
-          "some of what they let through is wrong all the same.") +
+          "triple: caption, paraphrase 1, paraphrase 2. The checks compare words, and ask the base "
+          "model's text encoder how alike two texts are; none looks at the picture, and some of "
+          "what "
+          "they let through is wrong all the same.") +
           html::table(table) + kept(report, pictures) + rejects(report, stats, file));
 }
 

@@ -189,6 +189,7 @@ std::set<std::string> number_values(const std::vector<std::string>& words, bool 
 // year.
 bool is_code(std::string_view word) {
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (word.starts_with('#')) return true;
   while (!word.empty() && std::ispunct(static_cast<unsigned char>(word.back())))
     word.remove_suffix(1);
   while (!word.empty() && std::ispunct(static_cast<unsigned char>(word.front())))

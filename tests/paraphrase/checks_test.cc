@@ -82,6 +82,7 @@ TEST(JudgeOutput, NamesTheReason) {
       {"shoe 48213377 for men", "A shoe for guys", "accepted"},
       {"blue house on a wooden floor - IMG_4523.jpg", "A blue home on a wooden floor", "accepted"},
       {"blue house on planks (item 7093)", "A blue house on wooden planks", "accepted"},
+      {"white tree right of an orange cup #1835", "A white tree right of a cup", "accepted"},
       {"red cup left of a box D5213M", "A red mug left of a box", "accepted"},
       {"a race of 5,000 runners", "A race of many runners", "lost_number"},
       {"the champions of 1998", "The winners of a year", "lost_number"},
