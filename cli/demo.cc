@@ -270,7 +270,7 @@ std::vector<ShownPair> choose_pairs(const DemoOptions& options, const Measured& 
 }
 
 void print_summary(const DemoOptions& options, const Json& summary) {
-  fmt::print("{} captions, {} triples, {} steps, {:.0f} s on {}\n\n",
+  fmt::print("{} captions, {} triples, {} steps, {:.0f} s on {}\n",
              summary["captions"].get<int64_t>(), summary["triples"].get<int64_t>(),
              summary["steps"].get<int64_t>(), summary["seconds"]["total"].get<double>(),
              summary["machine"].get<std::string>());
