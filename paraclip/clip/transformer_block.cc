@@ -30,6 +30,14 @@ at::Tensor TrainableBlock::mlp_in(const at::Tensor& x) const {
                                                       : at::gelu(hidden);
 }
 
+at::Tensor TrainableBlock::add_attended(const at::Tensor& residual, const at::Tensor& x) const {
+  return residual + layer(x, kOutWeight, kOutBias);
+}
+
+at::Tensor TrainableBlock::add_mlp_out(const at::Tensor& residual, const at::Tensor& x) const {
+  return residual + layer(x, kFc2Weight, kFc2Bias);
+}
+
 PackedBlock::PackedBlock(const BlockConfig& config, std::span<const NamedTensor> tensors,
                          at::ScalarType type)
     : config_(config),

@@ -46,12 +46,8 @@ class TrainableBlock {
   at::Tensor norm2(const at::Tensor& x) const { return norm(x, kNorm2Weight, kNorm2Bias); }
   at::Tensor qkv(const at::Tensor& x) const { return layer(x, kQkvWeight, kQkvBias); }
   at::Tensor mlp_in(const at::Tensor& x) const;  ///< With the activation.
-  at::Tensor add_attended(const at::Tensor& residual, const at::Tensor& x) const {
-    return residual + layer(x, kOutWeight, kOutBias);
-  }
-  at::Tensor add_mlp_out(const at::Tensor& residual, const at::Tensor& x) const {
-    return residual + layer(x, kFc2Weight, kFc2Bias);
-  }
+  at::Tensor add_attended(const at::Tensor& residual, const at::Tensor& x) const;
+  at::Tensor add_mlp_out(const at::Tensor& residual, const at::Tensor& x) const;
 
  private:
   const at::Tensor& at(BlockTensor which) const { return tensors_[which].second; }
