@@ -4,6 +4,7 @@
 #include "tests/base/expect_error.h"
 #include "tests/eval/well_formed.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -81,7 +82,7 @@ TEST(HtmlPictures, MarkTilesByMoreThanColour) {
 TEST(LineChart, DrawsEachSeriesWithItsOwnDashAndMarker) {
   LineChart chart{.title = "<Loss>", .x_label = "step", .y_label = "nats"};
   for (size_t i = 0; i < kMaxSeries; ++i) {
-    chart.series.push_back({"s" + std::to_string(i), {{0, 3}, {10, 1.5 + static_cast<double>(i)}}});
+    chart.series.push_back({fmt::format("s{}", i), {{0, 3}, {10, 1.5 + static_cast<double>(i)}}});
   }
   const Html drawn = line_chart(chart);
   EXPECT_EQ(first_mistake(drawn.markup()), "");
@@ -89,7 +90,7 @@ TEST(LineChart, DrawsEachSeriesWithItsOwnDashAndMarker) {
   EXPECT_TRUE(holds(drawn, "s0: 3.00 to 1.50 from step 0 to 10."));
   EXPECT_FALSE(holds(drawn, "nan"));
   for (size_t i = 1; i <= kMaxSeries; ++i) {
-    EXPECT_TRUE(holds(drawn, "<g class=\"series-" + std::to_string(i) + "\">"));
+    EXPECT_TRUE(holds(drawn, fmt::format("<g class=\"series-{}\">", i)));
   }
 }
 
