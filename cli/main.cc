@@ -80,12 +80,15 @@ std::string describe(const CLI::App& app, const CLI::ParseError& error) {
 }
 
 // Breaks lines of CLI11's help that a terminal of 80 columns would break, at blanks; the rest goes
-// below the descriptions.
+// below the descriptions. One empty line between groups is enough.
 std::string wrap_help(const std::string& help, size_t column) {
   constexpr size_t kWidth = 80;
   std::string wrapped;
   std::istringstream lines(help);
+  bool blank_before = false;
   for (std::string line; std::getline(lines, line);) {
+    if (line.empty() && blank_before) continue;
+    blank_before = line.empty();
     const size_t indent = line.starts_with("  ") ? column : 0;
     while (line.size() > kWidth) {
       const size_t blank = line.rfind(' ', kWidth);

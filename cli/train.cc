@@ -47,9 +47,7 @@ void add_options(CLI::App& app, TrainCommand& command) {
   app.add_flag("--text-only", train.text_only, "Save no image tower")->group(triples);
 
   const std::string pairs = "Objective clip";
-  app.add_option("--unlock", command.unlock, "image: train the image tower as well")
-      ->check(CLI::IsMember({"image"}).description(""))
-      ->group(pairs);
+  app.add_option("--unlock", command.unlock, "image: train the image tower as well")->group(pairs);
   app.add_flag("--from-scratch", command.from_scratch, "Random weights; --model needs none")
       ->group(pairs);
   app.add_option("--images", command.images, "Folder of images, or WebDataset shards")

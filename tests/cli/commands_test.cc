@@ -99,7 +99,7 @@ TEST_F(Commands, FilesThatAreMissing) {
                  {"nowhere", "there is no such folder"});
   fs::create_directory(folder / "empty");
   expect_failure("folder without config.json", "inspect " + (folder / "empty").string(), 3,
-                 {"config.json", "No such file"});
+                 {"holds neither config.json nor open_clip_config.json"});
   std::string no_triples = train("o");
   no_triples.replace(no_triples.find("triples.jsonl"), 13, "absent.jsonl_");
   expect_failure("missing triples", no_triples, 3, {"absent.jsonl_", "No such file"});
