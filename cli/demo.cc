@@ -317,7 +317,7 @@ void run(const DemoOptions& options) {
   const TextModel base = TextModel::load(options.base());
   const TextModel tuned = TextModel::load(options.output / "run" / "best");
   Measured before, after;
-  steps.run("evaluate", "base and tuned on pairs that a person wrote", [&] {
+  steps.run("evaluate", "base and tuned on hand-written pairs of queries", [&] {
     const RetrievalBenchmark benchmark = RetrievalBenchmark::load(retrieval_options(options));
     before = measure(benchmark, base, options.output / "eval" / "base");
     after = measure(benchmark, tuned, options.output / "eval" / "tuned");

@@ -321,7 +321,7 @@ Html method(const Json& summary, const fs::path& file) {
           "The text encoder alone is trained, {} steps, to bring a caption, its paraphrases "
           "and its image together and to keep others apart.",
           count("steps")),
-      fmt::format("Base and tuned answer {} pairs of queries that a person wrote, over {} images "
+      fmt::format("Base and tuned answer {} hand-written pairs of queries, over {} images "
                   "that training never saw.",
                   count("pairs"), count("test_images"))};
   Html items;
