@@ -38,7 +38,8 @@ class VisionTower {
 /// The same encoder for inference alone: weights packed once, in float32 or bfloat16.
 class PackedVisionTower {
  public:
-  /// `parameters` as for VisionTower; they are not kept.
+  /// `parameters` as for VisionTower. Matrices are copied, vectors shared: not for a tower that is
+  /// being trained.
   PackedVisionTower(const VisionConfig& config, const std::vector<NamedTensor>& parameters,
                     Precision precision);
 
