@@ -46,41 +46,40 @@ void check_patches(const VisionConfig& config, const std::string& where) {
   }
 }
 
-TextConfig parse_text(const Json& json, int64_t projection_dim, const std::string& where) {
-  TextConfig config;
-  config.vocabulary_size = size_or(json, "vocab_size", config.vocabulary_size, where);
-  config.context_length = size_or(json, "max_position_embeddings", config.context_length, where);
+// What both towers have in common, in HF's words.
+template <class Config>
+void parse_transformer(const Json& json, const std::string& where, Config& config) {
   config.width = size_or(json, "hidden_size", config.width, where);
   config.mlp_width = size_or(json, "intermediate_size", config.mlp_width, where);
   config.layers = size_or(json, "num_hidden_layers", config.layers, where);
   config.heads = size_or(json, "num_attention_heads", config.heads, where);
-  config.projection_dim = projection_dim;
   config.layer_norm_eps = json_number_or(json, "layer_norm_eps", config.layer_norm_eps, where);
   config.activation =
       parse_activation(json_string_or(json, "hidden_act", "quick_gelu", where), where);
+  check_heads(config, where);
+}
+
+TextConfig parse_text(const Json& json, int64_t projection_dim, const std::string& where) {
+  TextConfig config;
+  parse_transformer(json, where, config);
+  config.projection_dim = projection_dim;
+  config.vocabulary_size = size_or(json, "vocab_size", config.vocabulary_size, where);
+  config.context_length = size_or(json, "max_position_embeddings", config.context_length, where);
   config.end_token = json_integer_or(json, "eos_token_id", config.end_token, where);
   config.pooling = config.end_token == 2 ? Pooling::kHighestId : Pooling::kEndToken;
-  check_heads(config, where);
   return config;
 }
 
 VisionConfig parse_vision(const Json& json, int64_t projection_dim, const std::string& where) {
   VisionConfig config;
+  parse_transformer(json, where, config);
+  config.projection_dim = projection_dim;
   config.image_size = size_or(json, "image_size", config.image_size, where);
   config.patch_size = size_or(json, "patch_size", config.patch_size, where);
-  config.width = size_or(json, "hidden_size", config.width, where);
-  config.mlp_width = size_or(json, "intermediate_size", config.mlp_width, where);
-  config.layers = size_or(json, "num_hidden_layers", config.layers, where);
-  config.heads = size_or(json, "num_attention_heads", config.heads, where);
-  config.projection_dim = projection_dim;
-  config.layer_norm_eps = json_number_or(json, "layer_norm_eps", config.layer_norm_eps, where);
-  config.activation =
-      parse_activation(json_string_or(json, "hidden_act", "quick_gelu", where), where);
   const int64_t channels = json_integer_or(json, "num_channels", 3, where);
   if (channels != 3) {
     fail(ErrorKind::kData, "{}: num_channels is {}, expected 3", where, channels);
   }
-  check_heads(config, where);
   check_patches(config, where);
   return config;
 }

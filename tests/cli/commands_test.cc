@@ -69,7 +69,7 @@ class Commands : public testing::Test {
 
 TEST_F(Commands, HelpFitsAScreenAndVersionIsPrinted) {
   for (const std::string command :
-       {"", "paraphrase ", "train ", "eval ", "tokenize ", "inspect "}) {
+       {"", "paraphrase ", "embed ", "train ", "eval ", "tokenize ", "inspect ", "demo "}) {
     const Outcome outcome = run(command + "--help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_LE(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 60) << command;
@@ -166,6 +166,51 @@ TEST_F(Commands, AFullDiskLeavesTheLastGoodCheckpoint) {
   EXPECT_EQ(run(train("disk/o") + " --resume").code, 0);
   EXPECT_EQ(fs::read_symlink(disk / "o/last"), "checkpoints/step-00000004");
   EXPECT_EQ(::umount(disk.c_str()), 0);
+}
+
+TEST_F(Commands, InspectTellsOfBothTowersInEitherForm) {
+  const fs::path vision = fs::path(PARACLIP_SOURCE_DIR) / "tests/golden/vision/gelu";
+  const auto inspect = [&](const char* form) {
+    return parse_json(run(fmt::format("inspect --json {}", (vision / form).string())).out, form);
+  };
+  const Json hf = inspect("hf"), open_clip = inspect("open_clip");
+  EXPECT_EQ(hf["format"], "HF CLIPModel");
+  EXPECT_EQ(open_clip["format"], "open_clip CLIP");
+  for (const char* key : {"text_fingerprint", "image_fingerprint", "image_parameters", "image_size",
+                          "patch_size", "image_activation", "text_parameters"}) {
+    EXPECT_TRUE(hf.contains(key)) << key;
+    EXPECT_EQ(hf[key], open_clip[key]) << key;
+  }
+}
+
+TEST_F(Commands, TheOptionsOfObjectivesAreKeptApart) {
+  const fs::path base = fs::path(PARACLIP_SOURCE_DIR) / "examples/scenes/base";
+  const std::string clip = fmt::format("train --objective clip --model {} -o {}", base.string(),
+                                       (folder / "o").string());
+  expect_failure("image tower not unlocked", clip + " --images x", 2, {"add --unlock image"});
+  expect_failure("a folder without captions",
+                 fmt::format("{} --unlock image --images {}", clip, folder.path().string()), 2,
+                 {"their captions are needed, with --captions"});
+  expect_failure("an option of the other objective", train("o") + " --images x", 2,
+                 {"--images has no meaning with --objective paraclip"});
+  EXPECT_FALSE(fs::exists(folder / "o"));
+}
+
+TEST_F(Commands, EmbeddingsOfAnotherImageTowerAreRefused) {
+  const fs::path scenes = fs::path(PARACLIP_SOURCE_DIR) / "examples/scenes";
+  fs::create_directory(folder / "images");
+  fs::copy(scenes / "sheet.jpg", folder / "images/sheet.jpg");
+  const fs::path embeddings = folder / "embeddings";
+  ASSERT_EQ(run(fmt::format("embed --model {} --images {} -o {}", (scenes / "base").string(),
+                            (folder / "images").string(), embeddings.string()))
+                .code,
+            0);
+  write_file_atomic(folder / "pairs.tsv", "query\tparaphrase\na red ball\ta ball of red\n");
+  const std::string eval = fmt::format("eval --k 1 --image-embeddings {} --pairs {} --model ",
+                                       embeddings.string(), (folder / "pairs.tsv").string());
+  EXPECT_EQ(run(eval + (scenes / "base").string()).code, 0);
+  expect_failure("embeddings of another image tower", eval + (kGolden / "model").string(), 3,
+                 {"were made by the image tower"});
 }
 
 TEST_F(Commands, TrainingWritesWhatItSaysAndItsConfigRepeatsIt) {
