@@ -2,6 +2,7 @@
 
 #include "paraclip/base/error.h"
 #include "paraclip/base/random.h"
+#include "paraclip/embed/tar_source.h"
 #include "paraclip/io/tar.h"
 #include "paraclip/io/tsv.h"
 
@@ -18,19 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 4> kImageSuffixes = {"jpg", "jpeg", "png", "webp"};
-
-// A member's key, up to the first dot of its base name, and its suffix in lower case: webdataset's
-// rule.
-std::pair<std::string, std::string> split_name(const std::string& name) {
-  const size_t slash = name.rfind('/');
-  const size_t base = slash == std::string::npos ? 0 : slash + 1;
-  const size_t dot = name.find('.', base);
-  if (dot == std::string::npos) return {name, ""};
-  std::string suffix = name.substr(dot + 1);
-  std::transform(suffix.begin(), suffix.end(), suffix.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return {name.substr(0, dot), suffix};
-}
 
 }  // namespace
 
@@ -101,7 +89,9 @@ PairSet PairSet::from_shards(const std::vector<fs::path>& shards, const TextMode
     };
     TarReader reader(path);
     for (TarMember member; reader.next(member);) {
-      const auto [key, suffix] = split_name(member.name);
+      const auto name = parse_member_name(member.name);
+      if (!name) continue;
+      const auto& [key, suffix] = *name;
       if (key != location.name) {
         finish();
         location = {key, set.shards_.size() - 1};
