@@ -44,10 +44,7 @@ std::string name(const Sizes& sizes) {
 
 class LinearTest : public testing::TestWithParam<bool> {
  protected:
-  void SetUp() override {
-    at::set_num_threads(1);
-    at::manual_seed(5);
-  }
+  void SetUp() override { at::set_num_threads(1); }
 
   static std::optional<at::Tensor> bias_of(const Layer& layer) {
     return GetParam() ? std::optional(layer.bias) : std::nullopt;
