@@ -65,6 +65,7 @@ TextConfig parse_text(const Json& json, int64_t projection_dim, const std::strin
   config.projection_dim = projection_dim;
   config.vocabulary_size = size_or(json, "vocab_size", config.vocabulary_size, where);
   config.context_length = size_or(json, "max_position_embeddings", config.context_length, where);
+  config.positions = config.context_length;
   config.end_token = json_integer_or(json, "eos_token_id", config.end_token, where);
   config.pooling = config.end_token == 2 ? Pooling::kHighestId : Pooling::kEndToken;
   return config;
@@ -161,6 +162,7 @@ ClipConfig ClipConfig::parse_open_clip(Json json, const std::string& where) {
   config.family = ModelFamily::kOpenClip;
   config.text.vocabulary_size = size_or(text, "vocab_size", 49408, where);
   config.text.context_length = size_or(text, "context_length", 77, where);
+  config.text.positions = config.text.context_length;
   config.text.width = size_or(text, "width", 512, where);
   config.text.mlp_width = mlp_width(text, config.text.width);
   config.text.layers = size_or(text, "layers", 12, where);

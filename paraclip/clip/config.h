@@ -17,15 +17,24 @@ enum class Activation {
 
 /// Which token's output is the text's embedding (transformers, modeling_clip.py).
 enum class Pooling {
+  kMean,       ///< None of them: the mean over all tokens. RoBERTa's text towers in open_clip.
   kHighestId,  ///< The first position of the highest token id: configs whose eos_token_id is 2 (all
                ///< old repositories).
   kEndToken,   ///< The first position of eos_token_id; the first token where there is none.
 };
 
+/// The transformer in a text tower.
+enum class TextArchitecture {
+  kClip,     ///< Causal, pre-norm; Radford et al. (2021).
+  kRoberta,  ///< Bidirectional, post-norm; Liu et al. (2019), as open_clip's HFTextEncoder has it.
+};
+
 /// The architecture of a CLIP text tower.
 struct TextConfig {
+  TextArchitecture architecture = TextArchitecture::kClip;
   int64_t vocabulary_size = 49408;
-  int64_t context_length = 77;
+  int64_t context_length = 77;  ///< Tokens of a text, at most.
+  int64_t positions = 77;       ///< Rows of the table of positions: more, in RoBERTa.
   int64_t width = 512;
   int64_t mlp_width = 2048;
   int64_t layers = 12;
@@ -35,6 +44,10 @@ struct TextConfig {
   Activation activation = Activation::kQuickGelu;
   Pooling pooling = Pooling::kEndToken;
   int64_t end_token = 49407;
+  int64_t pad_token = 1;          ///< RoBERTa: positions count from the one after it.
+  int64_t projection_hidden = 0;  ///< RoBERTa: the projection is an MLP of this inner width; 0:
+                                  ///< linear.
+  bool nested = false;            ///< In open_clip's files the tower's names begin with "text.".
   double logit_scale_init = 2.6592;
 };
 

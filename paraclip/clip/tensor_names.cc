@@ -5,12 +5,14 @@
 namespace paraclip {
 namespace {
 
+constexpr std::string_view kNesting = "text.";
+
 // Collects the entries of one tower.
 class Table {
  public:
   void add(const std::string& hf, const std::string& open_clip, std::vector<int64_t> shape,
            bool transposed = false) {
-    entries_.push_back({hf, std::move(shape), {hf}, open_clip, transposed});
+    entries_.push_back({hf, std::move(shape), {hf}, {open_clip}, transposed});
   }
 
   void add_linear(const std::string& hf, const std::string& open_clip, int64_t out, int64_t in) {
@@ -35,12 +37,54 @@ class Table {
                           std::move(shape),
                           {attention + "q_proj." + kind, attention + "k_proj." + kind,
                            attention + "v_proj." + kind},
-                          open_clip + "attn.in_proj_" + kind});
+                          {open_clip + "attn.in_proj_" + kind}});
     }
     add_linear(hf + "self_attn.out_proj", open_clip + "attn.out_proj", width, width);
     add_norm(hf + "layer_norm2", open_clip + "ln_2", width);
     add_linear(hf + "mlp.fc1", open_clip + "mlp.c_fc", mlp_width, width);
     add_linear(hf + "mlp.fc2", open_clip + "mlp.c_proj", width, mlp_width);
+  }
+
+  // RoBERTa's: open_clip's names, which are transformers', are ours too, but for the fused
+  // projection.
+  void add_roberta(const std::string& name, std::vector<int64_t> shape) {
+    entries_.push_back({name, std::move(shape), {}, {name}});
+  }
+
+  void add_roberta_layer(const std::string& name, int64_t out, int64_t in) {
+    add_roberta(name + ".weight", {out, in});
+    add_roberta(name + ".bias", {out});
+  }
+
+  void add_roberta_norm(const std::string& name, int64_t width) {
+    add_roberta(name + ".weight", {width});
+    add_roberta(name + ".bias", {width});
+  }
+
+  void add_roberta_block(const std::string& name, int64_t width, int64_t mlp_width) {
+    const std::string attention = name + "attention.self.";
+    for (const std::string kind : {"weight", "bias"}) {
+      std::vector<int64_t> shape = {3 * width};
+      if (kind == "weight") shape.push_back(width);
+      entries_.push_back(
+          {attention + "qkv." + kind,
+           std::move(shape),
+           {},
+           {attention + "query." + kind, attention + "key." + kind, attention + "value." + kind}});
+    }
+    add_roberta_layer(name + "attention.output.dense", width, width);
+    add_roberta_norm(name + "attention.output.LayerNorm", width);
+    add_roberta_layer(name + "intermediate.dense", mlp_width, width);
+    add_roberta_layer(name + "output.dense", width, mlp_width);
+    add_roberta_norm(name + "output.LayerNorm", width);
+  }
+
+  // The names of open_clip's CustomTextCLIP.
+  void nest() {
+    for (TensorName& entry : entries_) {
+      if (entry.name == "logit_scale") continue;
+      for (std::string& name : entry.open_clip) name.insert(0, kNesting);
+    }
   }
 
   std::vector<TensorName> take() { return std::move(entries_); }
@@ -52,17 +96,18 @@ class Table {
 }  // namespace
 
 std::vector<std::string> TensorName::names(ModelFamily family) const {
-  return family == ModelFamily::kHf ? hf : std::vector<std::string>{open_clip};
+  return family == ModelFamily::kHf ? hf : open_clip;
 }
 
-std::vector<TensorName> text_tensor_names(const TextConfig& config) {
+namespace {
+
+void add_clip_text(const TextConfig& config, Table& table) {
   const int64_t width = config.width;
-  Table table;
   const std::string embeddings = "text_model.embeddings.";
   table.add(embeddings + "token_embedding.weight", "token_embedding.weight",
             {config.vocabulary_size, width});
   table.add(embeddings + "position_embedding.weight", "positional_embedding",
-            {config.context_length, width});
+            {config.positions, width});
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     table.add_block(fmt::format("text_model.encoder.layers.{}.", layer),
                     fmt::format("transformer.resblocks.{}.", layer), width, config.mlp_width);
@@ -70,7 +115,38 @@ std::vector<TensorName> text_tensor_names(const TextConfig& config) {
   table.add_norm("text_model.final_layer_norm", "ln_final", width);
   table.add("text_projection.weight", "text_projection", {config.projection_dim, width},
             /*transposed=*/true);
+}
+
+void add_roberta_text(const TextConfig& config, Table& table) {
+  const int64_t width = config.width;
+  const std::string embeddings = "transformer.embeddings.";
+  table.add_roberta(embeddings + "word_embeddings.weight", {config.vocabulary_size, width});
+  table.add_roberta(embeddings + "position_embeddings.weight", {config.positions, width});
+  table.add_roberta(embeddings + "token_type_embeddings.weight", {1, width});
+  table.add_roberta_norm(embeddings + "LayerNorm", width);
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    table.add_roberta_block(fmt::format("transformer.encoder.layer.{}.", layer), width,
+                            config.mlp_width);
+  }
+  if (config.projection_hidden > 0) {
+    table.add_roberta("proj.0.weight", {config.projection_hidden, width});
+    table.add_roberta("proj.2.weight", {config.projection_dim, config.projection_hidden});
+  } else {
+    table.add_roberta("proj.weight", {config.projection_dim, width});
+  }
+}
+
+}  // namespace
+
+std::vector<TensorName> text_tensor_names(const TextConfig& config) {
+  Table table;
+  if (config.architecture == TextArchitecture::kClip) {
+    add_clip_text(config, table);
+  } else {
+    add_roberta_text(config, table);
+  }
   table.add("logit_scale", "logit_scale", {});
+  if (config.nested) table.nest();
   return table.take();
 }
 

@@ -14,16 +14,16 @@ struct TensorName {
   std::string name;             ///< Ours: HF's name, with q, k and v fused to "qkv_proj".
   std::vector<int64_t> shape;   ///< Of the whole tensor.
   std::vector<std::string> hf;  ///< HF's names; several are joined along the first dimension, in
-                                ///< equal parts.
-  std::string open_clip;        ///< open_clip's name.
-  bool open_clip_transposed = false;  ///< open_clip multiplies by it from the right.
+                                ///< equal parts. None: HF has no such tower.
+  std::vector<std::string> open_clip;  ///< open_clip's names, likewise.
+  bool open_clip_transposed = false;   ///< open_clip multiplies by it from the right.
 
   /// The names in checkpoints of `family`.
   std::vector<std::string> names(ModelFamily family) const;
 };
 
-/// Every tensor of a text tower, in the order of computation. The last two are
-/// "text_projection.weight" and "logit_scale".
+/// Every tensor of a text tower, in the order of computation. The last is "logit_scale", before it
+/// stand those of the projection: "text_projection.weight", or RoBERTa's one or two.
 std::vector<TensorName> text_tensor_names(const TextConfig& config);
 
 /// Every tensor of an image tower, in the order of computation.
