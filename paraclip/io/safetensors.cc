@@ -18,8 +18,10 @@
 namespace paraclip {
 namespace {
 
-constexpr uint64_t kMaxHeader = 100'000'000;  // As the reference implementation.
-constexpr size_t kMaxRank = 64;               // Of a torch tensor.
+// The reference allows 100 MB. This is room for 100,000 tensors, thirty times those of the largest
+// CLIP, and keeps what a hostile header costs below a second and 200 MB.
+constexpr uint64_t kMaxHeader = 16'000'000;
+constexpr size_t kMaxRank = 64;  // Of a torch tensor.
 constexpr std::string_view kMetadata = "__metadata__";
 constexpr std::string_view kIncomplete = "perhaps an incomplete download";
 
@@ -57,6 +59,12 @@ constexpr std::array<ElementType, 22> kElementTypes = {{
 const ElementType* find_type(std::string_view name) {
   const auto* found = std::find_if(kElementTypes.begin(), kElementTypes.end(),
                                    [&](const ElementType& type) { return type.name == name; });
+  return found == kElementTypes.end() ? nullptr : found;
+}
+
+const ElementType* find_type(at::ScalarType torch) {
+  const auto* found = std::find_if(kElementTypes.begin(), kElementTypes.end(),
+                                   [&](const ElementType& type) { return type.torch == torch; });
   return found == kElementTypes.end() ? nullptr : found;
 }
 
@@ -245,7 +253,8 @@ uint64_t header_size(const MappedFile& file) {
   std::memcpy(&size, file.bytes().data(), sizeof size);
   if (size > kMaxHeader) {
     fail(ErrorKind::kData,
-         "{}: the header would have {} bytes, expected at most {}; this is not a safetensors file",
+         "{}: the header would have {} bytes, expected at most {}; this is not a safetensors file, "
+         "or one of far more tensors than a model has",
          path, size, kMaxHeader);
   }
   if (size > file_size - sizeof size) {
@@ -256,6 +265,14 @@ uint64_t header_size(const MappedFile& file) {
 }
 
 }  // namespace
+
+std::string safetensors_dtype(at::ScalarType type) {
+  const ElementType* found = find_type(type);
+  if (found == nullptr) {
+    fail(ErrorKind::kUsage, "{} is a type that safetensors lacks", c10::toString(type));
+  }
+  return std::string(found->name);
+}
 
 SafetensorsFile::SafetensorsFile(std::shared_ptr<const MappedFile> file) : file_(std::move(file)) {
   const uint64_t size = header_size(*file_);
@@ -318,12 +335,10 @@ void write_safetensors(const std::filesystem::path& path,
   uint64_t end = 0;
   for (const Named* tensor : order) {
     const auto& [name, value] = *tensor;
-    const at::ScalarType torch = value.scalar_type();
-    const auto* type = std::find_if(kElementTypes.begin(), kElementTypes.end(),
-                                    [&](const ElementType& entry) { return entry.torch == torch; });
-    if (type == kElementTypes.end()) {
+    const ElementType* type = find_type(value.scalar_type());
+    if (type == nullptr) {
       fail(ErrorKind::kUsage, "cannot write {}: tensor '{}' is {}, which the format lacks",
-           path.string(), name, c10::toString(torch));
+           path.string(), name, c10::toString(value.scalar_type()));
     }
     if (!names.insert(name).second) {
       fail(ErrorKind::kUsage, "cannot write {}: the name '{}' is taken", path.string(), name);

@@ -15,6 +15,10 @@
 
 namespace paraclip {
 
+/// `type` as safetensors files spell it: "F32", "BF16", "I64", ... Throws kUsage for one that the
+/// format lacks.
+std::string safetensors_dtype(at::ScalarType type);
+
 /// What a safetensors header says of one tensor.
 struct TensorInfo {
   std::string dtype;           ///< As the file spells it: "F16", "BF16", "I64", ...
@@ -27,7 +31,8 @@ struct TensorInfo {
 ///
 /// The format and the order of the checks are those of the reference implementation
 /// (https://github.com/huggingface/safetensors, safetensors/src/tensor.rs); a key that appears
-/// twice, which parsers resolve differently, is refused as well. Copies share the mapping.
+/// twice, which parsers resolve differently, is refused as well, and so is a header of more than 16
+/// MB (the reference: 100 MB), which no model needs. Copies share the mapping.
 class SafetensorsFile {
  public:
   /// Maps `path` and checks its header. Throws kIo if the file cannot be read, kData if it is

@@ -14,12 +14,12 @@ namespace paraclip {
 /// The forms in which files hold tensors.
 enum class TensorFormat {
   kSafetensors,  ///< One safetensors file.
-  kSharded,      ///< Several, after a model.safetensors.index.json.
+  kSharded,      ///< Several files of the other forms, after an index (*.index.json).
   kTorch,        ///< torch.save: .pt, .pth, .bin; a zip archive, or the stream of before torch 1.6.
   kTorchScript,  ///< torch.jit.save, as OpenAI published CLIP.
 };
 
-/// "safetensors", "sharded safetensors", "torch" or "TorchScript".
+/// "safetensors", "sharded", "torch" or "TorchScript".
 std::string to_string(TensorFormat format);
 
 /// Named tensors as they lie on the disk, mapped into memory and checked as a whole before anything
@@ -35,9 +35,10 @@ class TensorFile {
 
   /// Opens `path`, of whichever format its first bytes show it to be; an index of shards
   /// (*.index.json) opens the shards beside it. Of a torch file the state dict is taken: what the
-  /// key "state_dict", "model_state_dict" or "model" holds, or else the outermost dictionary;
-  /// pickles are read as tensors and plain data only (io/pickle.h). Throws kIo; kData for a file
-  /// that is malformed, of another kind, or that holds what is neither tensor nor plain data.
+  /// key "state_dict", "model_state_dict", "model" or "module" holds, or else the outermost
+  /// dictionary; pickles are read as tensors and plain data only (io/pickle.h). Throws kIo; kData
+  /// for a file that is malformed, of another kind, or that holds what is neither tensor nor plain
+  /// data.
   static TensorFile open(const std::filesystem::path& path);
 
   TensorFile(std::filesystem::path path, TensorFormat format, std::map<std::string, Entry> entries);

@@ -237,7 +237,7 @@ std::vector<Corrupt> corrupt_files() {
   return {
       {"Empty", "", {"0 bytes", "too few", "incomplete download"}},
       {"SevenBytes", "1234567", {"7 bytes", "too few"}},
-      {"HeaderTooLarge", size_prefix(100'000'001) + "{}", {"100000001 bytes", "at most 100000000"}},
+      {"HeaderTooLarge", size_prefix(16'000'001) + "{}", {"16000001 bytes", "at most 16000000"}},
       {"NotThisFormat", "PK\x03\x04 a zip archive", {"not a safetensors file"}},
       {"LargestSize", size_prefix(UINT64_MAX) + "{}", {"18446744073709551615"}},
       {"HeaderBeyondTheFile",
