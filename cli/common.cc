@@ -2,6 +2,7 @@
 
 #include "paraclip/base/file.h"
 #include "paraclip/base/log.h"
+#include "paraclip/io/hub.h"
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
@@ -26,6 +27,23 @@ void apply_common_options(const CommonOptions& options) {
   log().set_level(options.quiet ? spdlog::level::warn : spdlog::level::info);
   const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   at::set_num_threads(options.threads > 0 ? options.threads : cores);
+}
+
+CLI::Option* add_model_option(CLI::App& app, ModelOption& option, const std::string& flag) {
+  app.add_option("--activation", option.activation,
+                 "quick_gelu or gelu, for weights that come without a configuration")
+      ->check(CLI::IsMember({"quick_gelu", "gelu"}).description(""));
+  return app.add_option(flag, option.name, "CLIP folder, file of weights, or hf:ORG/NAME[@REV]");
+}
+
+ModelSource find_model(const ModelOption& option, const CommonOptions& common) {
+  std::optional<Activation> activation;
+  if (!option.activation.empty()) {
+    activation = parse_activation(option.activation, "--activation");
+  }
+  const std::optional<HubModel> hub = HubModel::parse(option.name);
+  if (!hub) return {option.name, activation};
+  return {fetch_model(*hub, HubOptions::from_environment(), make_progress(common)), activation};
 }
 
 ProgressCallback make_progress(const CommonOptions& options) {

@@ -2,6 +2,7 @@
 
 #include "paraclip/base/json.h"
 #include "paraclip/base/progress.h"
+#include "paraclip/clip/model_files.h"
 
 #include <CLI/CLI.hpp>
 
@@ -22,6 +23,22 @@ void add_common_options(CLI::App& app, CommonOptions& options);
 
 /// Applies --quiet and --threads. Call first in a command's callback.
 void apply_common_options(const CommonOptions& options);
+
+/// How a command is told of a model.
+struct ModelOption {
+  std::string name;        ///< A folder, a file of weights, or hf:ORG/NAME[@REVISION].
+  std::string activation;  ///< quick_gelu or gelu, for weights without a configuration.
+
+  bool empty() const { return name.empty(); }
+};
+
+/// Adds --model (or what `flag` says) and --activation.
+CLI::Option* add_model_option(CLI::App& app, ModelOption& option,
+                              const std::string& flag = "--model");
+
+/// What the model is to be loaded from; a model of the hub is fetched first. Throws as
+/// fetch_model() does.
+ModelSource find_model(const ModelOption& option, const CommonOptions& common);
 
 /// Progress on stderr, or nothing with --quiet. The callback owns the printer.
 ProgressCallback make_progress(const CommonOptions& options);

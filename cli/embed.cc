@@ -17,7 +17,7 @@ namespace {
 
 struct Options {
   CommonOptions common;
-  std::filesystem::path model;
+  ModelOption model;
   std::string images;
   std::filesystem::path texts;
   ImageSourceOptions source;
@@ -31,7 +31,7 @@ int default_workers() { return std::max(1, static_cast<int>(std::thread::hardwar
 void add_options(CLI::App& app, Options& options) {
   EmbedOptions& embed = options.embed;
   embed.pipeline.workers = default_workers();
-  app.add_option("--model", options.model, "CLIP folder (HF or open_clip)")->required();
+  add_model_option(app, options.model)->required();
   CLI::Option* images = app.add_option(
       "--images", options.images,
       "Folder of images or tars, list (a path a line, or TSV), or 'shards/{000..012}.tar'");
@@ -58,13 +58,15 @@ void add_options(CLI::App& app, Options& options) {
 EmbedReport embed(const Options& options) {
   const ProgressCallback progress = make_progress(options.common);
   if (!options.texts.empty()) {
-    return embed_texts(TextModel::load(options.model), options.texts, options.embed, progress);
+    return embed_texts(TextModel::load(find_model(options.model, options.common)), options.texts,
+                       options.embed, progress);
   }
   // What is cheap to check comes before the model is loaded.
   const auto source = open_image_source(options.images, options.source);
-  const ImageModel model = ImageModel::load(options.model, parse_precision(options.precision));
+  const ModelSource files = find_model(options.model, options.common);
+  const ImageModel model = ImageModel::load(files, parse_precision(options.precision));
   std::optional<TextModel> text_model;
-  if (options.with_text) text_model = TextModel::load(options.model);
+  if (options.with_text) text_model = TextModel::load(files);
   return embed_images(model, text_model ? &*text_model : nullptr, *source, options.embed, progress);
 }
 

@@ -17,19 +17,20 @@ namespace {
 
 struct EvalOptions {
   CommonOptions common;
-  std::filesystem::path model;
+  ModelOption model;
   RetrievalOptions retrieval;
   std::filesystem::path output;
 };
 
 RetrievalReport evaluate(const RetrievalBenchmark& benchmark, const EvalOptions& options) {
-  check_image_tower(options.retrieval.image_embeddings, options.model);
-  const TextModel model = TextModel::load(options.model);
+  const ModelSource source = find_model(options.model, options.common);
+  check_image_tower(options.retrieval.image_embeddings, source);
+  const TextModel model = TextModel::load(source);
   if (model.config().text.projection_dim != benchmark.width()) {
     fail(ErrorKind::kData,
          "the model {} gives vectors of width {} and the image embeddings in {} are {} wide; "
          "expected embeddings from the image encoder of this model",
-         options.model.string(), model.config().text.projection_dim,
+         options.model.name, model.config().text.projection_dim,
          options.retrieval.image_embeddings.string(), benchmark.width());
   }
   return benchmark.run(
@@ -49,7 +50,7 @@ void run(const CLI::App& app, const EvalOptions& options) {
   const RetrievalBenchmark benchmark = RetrievalBenchmark::load(options.retrieval);
   const RetrievalReport report = evaluate(benchmark, options);
   Json json = report.to_json();
-  json["model"] = options.model.string();
+  json["model"] = options.model.name;
   if (!options.output.empty()) {
     make_directories(options.output);
     write_effective_config(app, options.output);
@@ -68,7 +69,7 @@ void run(const CLI::App& app, const EvalOptions& options) {
 void define_eval(CLI::App& app) {
   auto options = std::make_shared<EvalOptions>();
   RetrievalOptions& retrieval = options->retrieval;
-  app.add_option("--model", options->model, "Folder of the CLIP text model")->required();
+  add_model_option(app, options->model)->required();
   app.add_option("--image-embeddings", retrieval.image_embeddings,
                  "Folder of image embeddings, as 'embed' writes it")
       ->required();

@@ -33,7 +33,7 @@ struct Options {
   HttpBackendOptions http;
   std::string api_key_env = "OPENAI_API_KEY";
   std::string request_fields = "{}";
-  std::filesystem::path clip_model;
+  ModelOption clip_model;
   double min_similarity = 0.7;
 };
 
@@ -193,7 +193,9 @@ void run(const CLI::App& app, Options& options) {
   const std::unique_ptr<Backend> backend = make_backend(options);
   ThisRun this_run;
   std::optional<SimilarityCheck> similarity;
-  if (!options.clip_model.empty()) similarity.emplace(options.clip_model, options.min_similarity);
+  if (!options.clip_model.empty()) {
+    similarity.emplace(find_model(options.clip_model, options.common), options.min_similarity);
+  }
   options.pipeline.similarity = similarity ? &*similarity : nullptr;
   const ProgressCallback shown = make_progress(options.common);
   const auto started = std::chrono::steady_clock::now();
@@ -278,8 +280,8 @@ void define_paraphrase(CLI::App& app) {
       ->capture_default_str();
   app.add_option("--recipe", options->recipe,
                  "smollm2 (default for llama), official (for http) or a file");
-  app.add_option("--clip-model", options->clip_model,
-                 "CLIP folder whose text encoder rejects what is unlike the caption");
+  add_model_option(app, options->clip_model, "--clip-model")
+      ->description("CLIP model whose text encoder rejects what is unlike the caption");
   app.add_option("--min-similarity", options->min_similarity, "Least cosine for --clip-model")
       ->capture_default_str();
   app.add_option("--seed", options->pipeline.seed, "Of the sampling")->capture_default_str();

@@ -142,12 +142,13 @@ void define_tokenize(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.footer(
       "One line of ids for each line of text, start and end token included, an empty line too.\n"
-      "open_clip cleans text as open_clip and OpenAI's CLIP do, hf as transformers does.");
+      "open_clip cleans text as open_clip and OpenAI's CLIP do, hf as transformers does;\n"
+      "roberta is open_clip's tokenizer of RoBERTa towers, whose vocabulary --model names.");
   app.add_option("file", options->file, "Text, one a line; - is stdin")
       ->option_text("[FILE]")
       ->capture_default_str();
-  app.add_option("--family", options->family, "Whose text cleaning: open_clip or hf")
-      ->check(CLI::IsMember({"open_clip", "hf"}).description(""))
+  app.add_option("--family", options->family, "Whose tokens: open_clip, hf or roberta")
+      ->check(CLI::IsMember({"open_clip", "hf", "roberta"}).description(""))
       ->capture_default_str();
   app.add_option("--model", options->model,
                  "Checkpoint folder whose vocabulary to use; default: CLIP's own")

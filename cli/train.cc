@@ -14,7 +14,7 @@ namespace {
 
 void add_options(CLI::App& app, TrainCommand& command) {
   TrainOptions& train = command.train;
-  app.add_option("--model", command.model, "CLIP folder to start from")->required();
+  add_model_option(app, command.model)->required();
   app.add_option("--objective", command.objective, "paraclip (triples), or clip (images, captions)")
       ->check(CLI::IsMember({"paraclip", "clip"}).description(""))
       ->capture_default_str();

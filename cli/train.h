@@ -21,7 +21,7 @@ struct TrainCommand {
   LossOptions loss;
   std::vector<double> loss_weights = {1.0, 1.0, 1.0};
   bool from_scratch = false;
-  std::filesystem::path model;
+  ModelOption model;
 
   // --objective paraclip
   std::filesystem::path triples, image_embeddings;

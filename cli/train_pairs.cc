@@ -77,20 +77,17 @@ Json evaluate_pairs(const PairSet& set, const TextModel& text, const VisionTower
 
 void train_on_pairs(const CLI::App& app, TrainCommand& command) {
   const ProgressCallback progress = make_progress(command.common);
-  const ModelFolder folder = ModelFolder::open(command.model);
-  if (!folder.config.vision) {
-    fail(ErrorKind::kData, "{} describes a text tower alone; --objective clip trains two",
-         command.model.string());
-  }
+  const ModelSource source = find_model(command.model, command.common);
+  const ModelFiles files = ModelFiles::open(source);
+  const VisionConfig& config = files.need_vision();
   const uint64_t seed = command.train.seed;
-  TextModel model = command.from_scratch ? TextModel::initialize(command.model, seed)
-                                         : TextModel::load(command.model);
-  const VisionConfig& config = *folder.config.vision;
+  TextModel model =
+      command.from_scratch ? TextModel::initialize(source, seed) : TextModel::load(source);
   VisionTower vision(config, command.from_scratch
                                  ? initial_tensors(vision_tensor_names(config), config.width,
                                                    config.layers, /*logit_scale=*/0, seed + 1)
-                                 : read_vision_tensors(folder));
-  const Preprocessing preprocessing = read_preprocessing(folder);
+                                 : read_vision_tensors(files));
+  const Preprocessing preprocessing = read_preprocessing(files);
 
   const PairSet set = load_pairs(command.images, command.captions, "--captions", model, progress);
   std::optional<PairSet> held_out;

@@ -73,8 +73,10 @@ void run_and_report(Trainer& trainer, const TrainCommand& command, const Json& d
 
 void train_on_triples(const CLI::App& app, TrainCommand& command) {
   const ProgressCallback progress = make_progress(command.common);
-  TextModel model = TextModel::load(command.model);
-  check_image_tower(command.image_embeddings, command.model);
+  const ModelSource source = find_model(command.model, command.common);
+  TextModel model = TextModel::load(source);
+  model.check_savable(command.train.text_only);
+  check_image_tower(command.image_embeddings, source);
   const ImageEmbeddings images = ImageEmbeddings::load(command.image_embeddings);
   std::optional<RetrievalBenchmark> benchmark;
   if (!command.eval.captions.empty() || !command.eval.pairs.empty()) {

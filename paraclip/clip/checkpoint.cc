@@ -2,7 +2,6 @@
 
 #include "paraclip/base/error.h"
 #include "paraclip/base/random.h"
-#include "paraclip/io/safetensors.h"
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -15,13 +14,11 @@
 namespace paraclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 // What does not fit, collected so that one message tells all of it.
 struct Misfits {
   std::vector<std::string> missing, unexpected, misshapen;
 
-  void raise_if_any(const ModelFolder& folder) const {
+  void raise_if_any(const ModelFiles& files) const {
     std::vector<std::string> parts;
     const auto add = [&](const char* what, const std::vector<std::string>& names) {
       if (!names.empty()) {
@@ -33,7 +30,7 @@ struct Misfits {
     add("of another shape or type", misshapen);
     if (parts.empty()) return;
     fail(ErrorKind::kData, "{} does not hold the tensors that its {} calls for; {}",
-         folder.weights.string(), config_file_name(folder.config.family), fmt::join(parts, "; "));
+         files.need_weights().path(), files.config_source, fmt::join(parts, "; "));
   }
 };
 
@@ -44,43 +41,46 @@ bool is_floating(const std::string& dtype) {
 // The shape of each of the tensors that make up `entry` in a file.
 std::vector<int64_t> file_shape(const TensorName& entry, ModelFamily family) {
   std::vector<int64_t> shape = entry.shape;
-  if (family == ModelFamily::kOpenClip) {
-    if (entry.open_clip_transposed) std::swap(shape[0], shape[1]);
-  } else if (entry.hf.size() > 1) {
-    shape[0] /= static_cast<int64_t>(entry.hf.size());
-  }
+  if (family == ModelFamily::kOpenClip && entry.open_clip_transposed) std::swap(shape[0], shape[1]);
+  const size_t parts = entry.names(family).size();
+  if (parts > 1) shape[0] /= static_cast<int64_t>(parts);
   return shape;
 }
 
-bool fits(const SafetensorsFile& file, const std::string& name, const std::vector<int64_t>& shape) {
-  const std::vector<int64_t>& found = file.shape(name);
-  const bool scalar = shape.empty() && found == std::vector<int64_t>{1};
-  return is_floating(file.dtype(name)) && (found == shape || scalar);
+bool fits(const TensorFile::Entry& found, const std::vector<int64_t>& shape) {
+  const bool scalar = shape.empty() && found.shape == std::vector<int64_t>{1};
+  return is_floating(found.dtype) && (found.shape == shape || scalar);
+}
+
+bool has_image_tower(const ClipConfig& config) {
+  return config.vision || !config.other_vision.empty();
 }
 
 // Whether a tensor of the file is none of this tower's business.
 using PassedOver = std::function<bool(const std::string& name)>;
 
-Misfits find_misfits(const SafetensorsFile& file, const ModelFolder& folder,
-                     const std::vector<TensorName>& entries, const PassedOver& passed_over) {
+Misfits find_misfits(const ModelFiles& files, const std::vector<TensorName>& entries,
+                     const PassedOver& passed_over) {
+  const ModelWeights& weights = files.need_weights();
   Misfits misfits;
   std::set<std::string> expected;
-  const ModelFamily family = folder.config.family;
+  const ModelFamily family = files.config.family;
   for (const TensorName& entry : entries) {
     const std::vector<int64_t> shape = file_shape(entry, family);
     for (const std::string& name : entry.names(family)) {
-      expected.insert(name);
-      if (!file.contains(name)) {
-        const bool optional = name == "logit_scale" && !folder.config.vision;
+      expected.insert(canonical_name(name));
+      const TensorFile::Entry* found = weights.entry(name);
+      if (found == nullptr) {
+        const bool optional = name == "logit_scale" && !has_image_tower(files.config);
         if (!optional) misfits.missing.push_back(name);
-      } else if (!fits(file, name, shape)) {
+      } else if (!fits(*found, shape)) {
         misfits.misshapen.push_back(fmt::format("{} is {} [{}], expected floats [{}]", name,
-                                                file.dtype(name), fmt::join(file.shape(name), ", "),
+                                                found->dtype, fmt::join(found->shape, ", "),
                                                 fmt::join(shape, ", ")));
       }
     }
   }
-  for (const std::string& name : file.names()) {
+  for (const std::string& name : weights.names()) {
     if (!expected.contains(name) && !is_legacy_buffer(name) && !passed_over(name)) {
       misfits.unexpected.push_back(name);
     }
@@ -88,97 +88,69 @@ Misfits find_misfits(const SafetensorsFile& file, const ModelFolder& folder,
   return misfits;
 }
 
-// The weights of `folder`, or what to do about another form of them.
-SafetensorsFile open_weights(const ModelFolder& folder) {
-  if (fs::exists(folder.weights)) return SafetensorsFile::open(folder.weights);
-  const std::string expected = folder.weights.filename().string();
-  for (const char* pickle : {"pytorch_model.bin", "open_clip_pytorch_model.bin"}) {
-    if (!fs::exists(folder.path / pickle)) continue;
-    fail(ErrorKind::kData,
-         "{} holds {}, expected {}; save it as safetensors (transformers: "
-         "save_pretrained(..., safe_serialization=True))",
-         folder.path.string(), pickle, expected);
-  }
-  if (fs::exists(folder.path / "model.safetensors.index.json")) {
-    fail(ErrorKind::kData,
-         "{} holds a checkpoint in several parts, expected one {}; save it with transformers' "
-         "save_pretrained(..., max_shard_size=\"100GB\")",
-         folder.path.string(), expected);
-  }
-  fail(ErrorKind::kIo, "{} holds no {}; expected the folder of a CLIP model", folder.path.string(),
-       expected);
+void check_text(const ModelFiles& files) {
+  const ClipConfig& config = files.config;
+  find_misfits(files, text_tensor_names(config.text), [&](const std::string& name) {
+    return has_image_tower(config) && is_vision_tensor(name, config.family);
+  }).raise_if_any(files);
 }
 
-std::vector<NamedTensor> read_tensors(const ModelFolder& folder,
-                                      const std::vector<TensorName>& entries,
-                                      const PassedOver& passed_over) {
-  const SafetensorsFile file = open_weights(folder);
-  const ModelFamily family = folder.config.family;
-  find_misfits(file, folder, entries, passed_over).raise_if_any(folder);
+void check_vision(const ModelFiles& files) {
+  find_misfits(files, vision_tensor_names(files.need_vision()), [&](const std::string& name) {
+    return !is_vision_tensor(name, files.config.family);
+  }).raise_if_any(files);
+}
+
+// The parts of a tensor in the file, joined; its shape is entry.shape.
+at::Tensor join(const ModelFiles& files, const TensorName& entry) {
+  const ModelFamily family = files.config.family;
+  std::vector<at::Tensor> parts;
+  for (const std::string& name : entry.names(family)) {
+    parts.push_back(files.need_weights().contains(name)
+                        ? files.need_weights().tensor(name)
+                        : at::scalar_tensor(files.config.text.logit_scale_init));
+  }
+  at::Tensor joined = parts.size() == 1 ? parts[0] : at::cat(parts);
+  if (family == ModelFamily::kOpenClip && entry.open_clip_transposed) joined = joined.t();
+  return joined.reshape(entry.shape);
+}
+
+std::vector<NamedTensor> read_tensors(const ModelFiles& files,
+                                      const std::vector<TensorName>& entries) {
   std::vector<NamedTensor> tensors;
   tensors.reserve(entries.size());
   for (const TensorName& entry : entries) {
-    std::vector<at::Tensor> parts;
-    for (const std::string& name : entry.names(family)) {
-      parts.push_back(file.contains(name) ? file.tensor(name)
-                                          : at::scalar_tensor(folder.config.text.logit_scale_init));
-    }
-    // Both copy, so that nothing refers to the read-only pages of the mapping.
-    at::Tensor joined = parts.size() == 1
-                            ? parts[0].to(at::kFloat, /*non_blocking=*/false, /*copy=*/true)
-                            : at::cat(parts).to(at::kFloat);
-    if (family == ModelFamily::kOpenClip && entry.open_clip_transposed) joined = joined.t();
-    tensors.emplace_back(entry.name, joined.reshape(entry.shape).contiguous());
+    // A copy, so that nothing refers to the read-only pages of the mapping.
+    const at::Tensor copy = at::empty(entry.shape, at::kFloat);
+    copy.copy_(join(files, entry));
+    tensors.emplace_back(entry.name, copy);
   }
   return tensors;
 }
 
 }  // namespace
 
-const char* config_file_name(ModelFamily family) {
-  return family == ModelFamily::kHf ? "config.json" : "open_clip_config.json";
+void check_tensors(const ModelFiles& files) {
+  check_text(files);
+  if (files.config.vision) check_vision(files);
 }
 
-const char* weights_file_name(ModelFamily family) {
-  return family == ModelFamily::kHf ? "model.safetensors" : "open_clip_model.safetensors";
+std::vector<NamedTensor> read_text_tensors(const ModelFiles& files) {
+  check_text(files);
+  return read_tensors(files, text_tensor_names(files.config.text));
 }
 
-ModelFolder ModelFolder::open(const fs::path& path) {
-  if (!fs::is_directory(path)) {
-    fail(ErrorKind::kIo, "cannot load the model {}: {}, expected a folder with {} and {}",
-         path.string(), fs::exists(path) ? "it is a file" : "there is no such folder",
-         config_file_name(ModelFamily::kHf), weights_file_name(ModelFamily::kHf));
-  }
-  for (const ModelFamily family : {ModelFamily::kHf, ModelFamily::kOpenClip}) {
-    const fs::path file = path / config_file_name(family);
-    if (!fs::exists(file)) continue;
-    ModelFolder folder;
-    folder.path = path;
-    folder.config = family == ModelFamily::kHf
-                        ? ClipConfig::parse_hf(read_json(file), file.string())
-                        : ClipConfig::parse_open_clip(read_json(file), file.string());
-    folder.weights = path / weights_file_name(family);
-    return folder;
-  }
-  fail(ErrorKind::kIo, "{} holds neither {} nor {}; expected the folder of a CLIP model",
-       path.string(), config_file_name(ModelFamily::kHf), config_file_name(ModelFamily::kOpenClip));
+std::vector<NamedTensor> read_vision_tensors(const ModelFiles& files) {
+  check_vision(files);
+  return read_tensors(files, vision_tensor_names(files.need_vision()));
 }
 
-std::vector<NamedTensor> read_text_tensors(const ModelFolder& folder) {
-  return read_tensors(folder, text_tensor_names(folder.config.text), [&](const std::string& name) {
-    return folder.config.vision && is_vision_tensor(name, folder.config.family);
-  });
-}
-
-std::vector<NamedTensor> read_vision_tensors(const ModelFolder& folder) {
-  if (!folder.config.vision) {
-    fail(ErrorKind::kData,
-         "{} holds a text tower alone, expected a CLIP model with its image tower",
-         folder.path.string());
-  }
-  return read_tensors(
-      folder, vision_tensor_names(*folder.config.vision),
-      [&](const std::string& name) { return !is_vision_tensor(name, folder.config.family); });
+std::vector<NamedTensor> convert_tensors(const ModelFiles& files,
+                                         const std::vector<TensorName>& entries,
+                                         ModelFamily target) {
+  std::vector<NamedTensor> tensors;
+  for (const TensorName& entry : entries) tensors.emplace_back(entry.name, join(files, entry));
+  return to_file_tensors(entries, tensors, target);
 }
 
 std::vector<NamedTensor> to_file_tensors(const std::vector<TensorName>& entries,
@@ -201,11 +173,12 @@ std::vector<NamedTensor> to_file_tensors(const std::vector<TensorName>& entries,
   return result;
 }
 
-std::vector<NamedTensor> view_vision_tensors(const ModelFolder& folder) {
-  const SafetensorsFile file = open_weights(folder);
+std::vector<NamedTensor> view_vision_tensors(const ModelFiles& files) {
   std::vector<NamedTensor> tensors;
-  for (const std::string& name : file.names()) {
-    if (is_vision_tensor(name, folder.config.family)) tensors.emplace_back(name, file.tensor(name));
+  for (const std::string& name : files.need_weights().names()) {
+    if (is_vision_tensor(name, files.config.family)) {
+      tensors.emplace_back(name, files.need_weights().tensor(name));
+    }
   }
   return tensors;
 }

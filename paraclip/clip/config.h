@@ -75,27 +75,38 @@ enum class ModelFamily {
   kOpenClip,  ///< open_clip: open_clip_config.json, open_clip_model.safetensors.
 };
 
-/// The configuration of a CLIP folder.
+/// The configuration of a CLIP model.
 struct ClipConfig {
   ModelFamily family = ModelFamily::kHf;
   TextConfig text;
-  std::optional<VisionConfig> vision;  ///< None for a CLIPTextModelWithProjection.
-  Json json;                           ///< The whole file, to be written back.
+  std::optional<VisionConfig> vision;  ///< None for a text tower alone, or beside another tower.
+  std::string other_vision;  ///< What its image tower is, where that is none that can be computed.
+                             ///< Its text tower, and embeddings made elsewhere, can still be used.
+  Json json;  ///< The whole file, to be written back. Null: the model cannot be written whole.
 
   /// Parses HF's config.json: model_type "clip" or "clip_text_model"; a missing key means the
   /// class's default; `text_config_dict` and `vision_config_dict`, when present and not null, take
   /// the place of `text_config` and `vision_config`. `where` names it in messages. Throws kData.
   static ClipConfig parse_hf(Json json, const std::string& where);
 
-  /// Parses open_clip_config.json: a ViT and CLIP's own text transformer; whatever else open_clip's
-  /// configurations can ask for is refused by its name. Throws kData.
+  /// Parses open_clip_config.json: CLIP's own text transformer or RoBERTa's, whose sizes the
+  /// weights tell, and a ViT, or another image tower, which is only named. Whatever else
+  /// open_clip's configurations can ask for is refused by its name. Throws kData.
   static ClipConfig parse_open_clip(Json json, const std::string& where);
-
-  /// The config.json of the text tower alone, for CLIPTextModelWithProjection. HF family only.
-  Json text_only_json() const;
 };
 
-/// "quick_gelu" or "gelu"; "HF" or "open_clip"; "highest id" or "end token".
+/// Throws kData, naming `where`, for heads and patches that do not divide what they should.
+void check_sizes(const ClipConfig& config, const std::string& where);
+
+/// The size under `key` in a configuration, or `fallback`; it fits in an address. Throws kData.
+int64_t config_size_or(const Json& json, std::string_view key, int64_t fallback,
+                       const std::string& where);
+
+/// The activation called "quick_gelu" or "gelu". Throws kData, naming `where`.
+Activation parse_activation(const std::string& name, const std::string& where);
+
+/// "quick_gelu" or "gelu"; "HF" or "open_clip"; "highest id", "end token" or
+/// "mean".
 std::string to_string(Activation activation);
 std::string to_string(ModelFamily family);
 std::string to_string(Pooling pooling);

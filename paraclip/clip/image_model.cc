@@ -24,18 +24,24 @@ std::string to_string(Precision precision) {
   return precision == Precision::kFp32 ? "fp32" : "bf16";
 }
 
-Preprocessing read_preprocessing(const ModelFolder& folder) {
-  const bool hf = folder.config.family == ModelFamily::kHf;
+Preprocessing read_preprocessing(const ModelFiles& files) {
+  const bool hf = files.config.family == ModelFamily::kHf;
   const fs::path file =
-      folder.path / (hf ? kHfPreprocessing : config_file_name(ModelFamily::kOpenClip));
-  const Preprocessing preprocessing =
-      hf ? Preprocessing::from_hf(read_json(file), file.string())
-         : Preprocessing::from_open_clip(folder.config.json, file.string());
-  if (folder.config.vision && preprocessing.image_size != folder.config.vision->image_size) {
+      files.folder / (hf ? kHfPreprocessing : config_file_name(ModelFamily::kOpenClip));
+  Preprocessing preprocessing;
+  if (!hf) {
+    preprocessing = Preprocessing::from_open_clip(files.config.json, file.string());
+  } else if (files.inferred() && !fs::exists(file)) {
+    preprocessing.image_size = static_cast<int>(files.need_vision().image_size);
+    preprocessing.resize_size = preprocessing.image_size;
+  } else {
+    preprocessing = Preprocessing::from_hf(read_json(file), file.string());
+  }
+  if (files.config.vision && preprocessing.image_size != files.config.vision->image_size) {
     fail(ErrorKind::kData,
          "{} makes images of {} pixels, but the image tower takes {}; the files do not belong "
          "together",
-         file.string(), preprocessing.image_size, folder.config.vision->image_size);
+         file.string(), preprocessing.image_size, files.config.vision->image_size);
   }
   return preprocessing;
 }
@@ -45,18 +51,18 @@ std::string vision_fingerprint(const VisionConfig& config,
   return fingerprint_of(tensors, fmt::format("{} {}", to_string(config.activation), config.heads));
 }
 
-ImageModel::ImageModel(const ModelFolder& folder, const std::vector<NamedTensor>& tensors,
+ImageModel::ImageModel(const ModelFiles& files, const std::vector<NamedTensor>& tensors,
                        Precision precision)
-    : folder_(folder.path),
-      preprocessing_(read_preprocessing(folder)),
+    : path_(files.path),
+      preprocessing_(read_preprocessing(files)),
       precision_(precision),
-      width_(folder.config.vision->projection_dim),
-      fingerprint_(vision_fingerprint(*folder.config.vision, tensors)),
-      tower_(*folder.config.vision, tensors, precision) {}
+      width_(files.config.vision->projection_dim),
+      fingerprint_(vision_fingerprint(*files.config.vision, tensors)),
+      tower_(*files.config.vision, tensors, precision) {}
 
-ImageModel ImageModel::load(const fs::path& path, Precision precision) {
-  const ModelFolder folder = ModelFolder::open(path);
-  return ImageModel(folder, read_vision_tensors(folder), precision);
+ImageModel ImageModel::load(const ModelSource& source, Precision precision) {
+  const ModelFiles files = ModelFiles::open(source);
+  return ImageModel(files, read_vision_tensors(files), precision);
 }
 
 at::Tensor ImageModel::encode(const at::Tensor& pixels) const {

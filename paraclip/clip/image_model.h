@@ -16,13 +16,11 @@ namespace paraclip {
 /// A CLIP image encoder as it comes in a folder: preprocessing and weights, for inference.
 class ImageModel {
  public:
-  /// Loads the image tower of a CLIP folder of either family (HF: config.json, model.safetensors,
-  /// preprocessor_config.json; open_clip: open_clip_config.json, open_clip_model.safetensors).
-  /// Throws kIo, kData.
-  static ImageModel load(const std::filesystem::path& folder,
-                         Precision precision = Precision::kFp32);
+  /// Loads the image tower of a CLIP model in any form that ModelFiles::open() knows. Throws kIo,
+  /// kData, kUsage.
+  static ImageModel load(const ModelSource& source, Precision precision = Precision::kFp32);
 
-  const std::filesystem::path& folder() const { return folder_; }
+  const std::filesystem::path& path() const { return path_; }
   const Preprocessing& preprocessing() const { return preprocessing_; }
   Precision precision() const { return precision_; }
 
@@ -38,10 +36,9 @@ class ImageModel {
   const std::string& fingerprint() const { return fingerprint_; }
 
  private:
-  ImageModel(const ModelFolder& folder, const std::vector<NamedTensor>& tensors,
-             Precision precision);
+  ImageModel(const ModelFiles& files, const std::vector<NamedTensor>& tensors, Precision precision);
 
-  std::filesystem::path folder_;
+  std::filesystem::path path_;
   Preprocessing preprocessing_;
   Precision precision_;
   int64_t width_;
@@ -49,10 +46,10 @@ class ImageModel {
   PackedVisionTower tower_;
 };
 
-/// How images are prepared for the model in `folder`: its preprocessor_config.json, or the
-/// preprocess_cfg of its open_clip_config.json. Throws kIo; kData for a file that is missing or
-/// does not fit the image tower.
-Preprocessing read_preprocessing(const ModelFolder& folder);
+/// How images are prepared for a model: its preprocessor_config.json, or the preprocess_cfg of its
+/// open_clip_config.json; for weights that came without configuration, as OpenAI's are. Throws kIo;
+/// kData for a file that is missing or does not fit the image tower.
+Preprocessing read_preprocessing(const ModelFiles& files);
 
 /// The fingerprint of image tower weights: what ImageModel::fingerprint() gives.
 std::string vision_fingerprint(const VisionConfig& config, const std::vector<NamedTensor>& tensors);

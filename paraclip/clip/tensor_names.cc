@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <iterator>
+
 namespace paraclip {
 namespace {
 
@@ -172,13 +175,23 @@ std::vector<TensorName> vision_tensor_names(const VisionConfig& config) {
 }
 
 bool is_legacy_buffer(std::string_view name) {
-  return name == "text_model.embeddings.position_ids" ||
-         name == "vision_model.embeddings.position_ids" || name == "attn_mask";
+  constexpr std::string_view kBuffers[] = {
+      "text_model.embeddings.position_ids",  // transformers before 4.31
+      "vision_model.embeddings.position_ids",
+      "transformer.embeddings.position_ids",  // the same, in RoBERTa
+      "transformer.embeddings.token_type_ids",
+      "attn_mask",  // open_clip before 2.24
+      "input_resolution",
+      "context_length",
+      "vocab_size"};  // OpenAI's archives
+  return std::find(std::begin(kBuffers), std::end(kBuffers), name) != std::end(kBuffers);
 }
 
 bool is_vision_tensor(std::string_view name, ModelFamily family) {
   if (is_legacy_buffer(name)) return false;
-  if (family == ModelFamily::kOpenClip) return name.starts_with("visual.");
+  if (family == ModelFamily::kOpenClip) {
+    return name.starts_with("visual.") || name == "image_projection";  // the latter: LaCLIP's
+  }
   return name.starts_with("vision_model.") || name.starts_with("visual_projection.");
 }
 

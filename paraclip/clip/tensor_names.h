@@ -32,8 +32,8 @@ std::vector<TensorName> vision_tensor_names(const VisionConfig& config);
 /// Whether a tensor of this name belongs to the image tower.
 bool is_vision_tensor(std::string_view name, ModelFamily family);
 
-/// Whether it is a buffer that old versions of transformers or open_clip wrote: not read, and not
-/// written back.
+/// Whether it is a buffer that old versions of transformers or open_clip, or OpenAI, wrote: not
+/// read, and not written back. Takes canonical names, as is_vision_tensor() does.
 bool is_legacy_buffer(std::string_view name);
 
 }  // namespace paraclip

@@ -2,6 +2,8 @@
 
 #include "paraclip/base/error.h"
 #include "paraclip/base/file.h"
+#include "paraclip/clip/companions.h"
+#include "paraclip/clip/config_json.h"
 #include "paraclip/clip/tensor_names.h"
 #include "paraclip/io/safetensors.h"
 
@@ -15,45 +17,40 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Copied as they are from a model to what is trained from it.
-constexpr const char* kCompanionFiles[] = {"merges.txt",
-                                           "vocab.json",
-                                           "tokenizer.json",
-                                           "tokenizer_config.json",
-                                           "special_tokens_map.json",
-                                           "preprocessor_config.json"};
-
-TokenizerFamily tokenizer_family(ModelFamily family) {
-  return family == ModelFamily::kHf ? TokenizerFamily::kHf : TokenizerFamily::kOpenClip;
+TokenizerFamily tokenizer_family(const ClipConfig& config) {
+  if (config.text.architecture == TextArchitecture::kRoberta) return TokenizerFamily::kRoberta;
+  return config.family == ModelFamily::kHf ? TokenizerFamily::kHf : TokenizerFamily::kOpenClip;
 }
 
 }  // namespace
 
-TextModel::TextModel(ModelFolder folder, std::vector<NamedTensor> tensors)
-    : folder_(std::move(folder)),
-      tokenizer_(Tokenizer::load(folder_.path, tokenizer_family(folder_.config.family))),
-      tower_(folder_.config.text, std::move(tensors)) {
-  if (tokenizer_.vocabulary_size() > config().text.vocabulary_size) {
-    fail(ErrorKind::kData,
-         "{}: the tokenizer has {} tokens, but {} says vocab_size {}; the files do not belong "
-         "together",
-         folder_.path.string(), tokenizer_.vocabulary_size(), config_file_name(config().family),
-         config().text.vocabulary_size);
-  }
+Tokenizer load_tokenizer(const ModelFiles& files) {
+  Tokenizer tokenizer = Tokenizer::load(files.folder, tokenizer_family(files.config));
+  if (tokenizer.vocabulary_size() <= files.config.text.vocabulary_size) return tokenizer;
+  fail(
+      ErrorKind::kData,
+      "{}: the tokenizer has {} tokens, but the model's vocabulary has {}; the files do not belong "
+      "together",
+      files.folder.string(), tokenizer.vocabulary_size(), files.config.text.vocabulary_size);
 }
 
-TextModel TextModel::load(const fs::path& path) {
-  ModelFolder folder = ModelFolder::open(path);
-  std::vector<NamedTensor> tensors = read_text_tensors(folder);
-  return TextModel(std::move(folder), std::move(tensors));
+TextModel::TextModel(ModelFiles files, std::vector<NamedTensor> tensors)
+    : files_(std::move(files)),
+      tokenizer_(load_tokenizer(files_)),
+      tower_(files_.config.text, std::move(tensors)) {}
+
+TextModel TextModel::load(const ModelSource& source) {
+  ModelFiles files = ModelFiles::open(source);
+  std::vector<NamedTensor> tensors = read_text_tensors(files);
+  return TextModel(std::move(files), std::move(tensors));
 }
 
-TextModel TextModel::initialize(const fs::path& path, uint64_t seed) {
-  ModelFolder folder = ModelFolder::open(path);
-  const TextConfig& config = folder.config.text;
+TextModel TextModel::initialize(const ModelSource& source, uint64_t seed) {
+  ModelFiles files = ModelFiles::open(source);
+  const TextConfig& config = files.config.text;
   std::vector<NamedTensor> tensors = initial_tensors(text_tensor_names(config), config.width,
                                                      config.layers, config.logit_scale_init, seed);
-  return TextModel(std::move(folder), std::move(tensors));
+  return TextModel(std::move(files), std::move(tensors));
 }
 
 std::vector<int64_t> TextModel::tokenize(std::string_view text) const {
@@ -83,28 +80,38 @@ at::Tensor TextModel::encode(const std::vector<std::string>& texts, int64_t batc
   return result;
 }
 
+void TextModel::check_savable(bool text_only) const {
+  if (text_only) {
+    hf_text_config_json(config(), SpecialTokens());
+  } else if (config().json.is_null()) {
+    fail(ErrorKind::kUsage,
+         "the image tower of {} is {} and no configuration came with it: there is no form to write "
+         "the whole model in; save its text tower alone (--text-only)",
+         files_.path.string(), config().other_vision);
+  }
+}
+
 void TextModel::save(const fs::path& target, const VisionTower* trained_vision) const {
+  check_savable(/*text_only=*/false);
   std::vector<NamedTensor> vision;
   if (trained_vision != nullptr) {
     vision = to_file_tensors(vision_tensor_names(*config().vision), trained_vision->parameters(),
                              config().family);
-  } else if (config().vision) {
-    vision = view_vision_tensors(folder_);
+  } else if (files_.weights) {
+    vision = view_vision_tensors(files_);
   }
-  write(target, vision, config().json);
+  write(target, config().family, vision, config().json);
 }
 
 void TextModel::save_text_only(const fs::path& target) const {
-  if (config().family != ModelFamily::kHf) {
-    fail(ErrorKind::kUsage, "{} is an open_clip model, which cannot be saved without image tower",
-         folder_.path.string());
-  }
-  write(target, {}, config().text_only_json());
+  const bool hf = config().family == ModelFamily::kHf;
+  const SpecialTokens tokens{tokenizer_.start_token(),
+                             hf ? config().text.end_token : tokenizer_.end_token()};
+  write(target, ModelFamily::kHf, {}, hf_text_config_json(config(), tokens));
 }
 
-void TextModel::write(const fs::path& target, const std::vector<NamedTensor>& vision,
-                      Json json) const {
-  const ModelFamily family = config().family;
+void TextModel::write(const fs::path& target, ModelFamily family,
+                      const std::vector<NamedTensor>& vision, Json json) const {
   std::vector<NamedTensor> tensors =
       to_file_tensors(text_tensor_names(config().text), tower_.parameters(), family);
   tensors.insert(tensors.end(), vision.begin(), vision.end());
@@ -114,14 +121,15 @@ void TextModel::write(const fs::path& target, const std::vector<NamedTensor>& vi
     json["torch_dtype"] = "float32";
   }
   write_file_atomic(target / config_file_name(family), dump_json(json, 2) + "\n");
-  for (const char* name : kCompanionFiles) {
-    const fs::path source = folder_.path / name;
-    if (fs::exists(source)) write_file_atomic(target / name, read_file(source));
-  }
+  write_companions(files_, target, family);
 }
 
 std::string TextModel::fingerprint() const {
-  return fingerprint_of(tower_.parameters(), to_string(config().text.activation));
+  return text_fingerprint(config().text, tower_.parameters());
+}
+
+std::string text_fingerprint(const TextConfig& config, const std::vector<NamedTensor>& tensors) {
+  return fingerprint_of(tensors, to_string(config.activation));
 }
 
 }  // namespace paraclip

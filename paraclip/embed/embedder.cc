@@ -140,7 +140,7 @@ class ImageRun {
   Json summary() const {
     Json json = Json::object();
     json["format"] = kEmbeddingsFormat;
-    json["model"] = model_.folder().string();
+    json["model"] = model_.path().string();
     json["image_tower"] = model_.fingerprint();
     if (text_model_) json["text_tower"] = text_model_->fingerprint();
     json["precision"] = to_string(model_.precision());

@@ -56,6 +56,6 @@ EmbedReport embed_texts(const TextModel& model, const std::filesystem::path& tex
 /// Checks that the embeddings in `embeddings` were made by the image tower of the model in `model`,
 /// which alone makes them comparable with its text embeddings. Passes where either is unknown:
 /// embeddings of other tools, models without an image tower. Throws kData, naming both; kIo.
-void check_image_tower(const std::filesystem::path& embeddings, const std::filesystem::path& model);
+void check_image_tower(const std::filesystem::path& embeddings, const ModelSource& model);
 
 }  // namespace paraclip

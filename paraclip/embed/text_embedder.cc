@@ -133,7 +133,7 @@ EmbedReport embed_texts(const TextModel& model, const fs::path& path, const Embe
     if (!texts.ids.empty()) shard.metadata.push_back(column_of("id", texts.ids, first, last));
     folder.write(index, shard);
   }
-  summary["model"] = model.folder().string();
+  summary["model"] = model.files().path.string();
   summary["width"] = model.config().text.projection_dim;
   summary["texts"] = count;
   folder.finish(summary);

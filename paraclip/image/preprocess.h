@@ -39,6 +39,11 @@ struct Preprocessing {
   /// Reads an open_clip_config.json: `preprocess_cfg`, and the size from `model_cfg.vision_cfg`.
   static Preprocessing from_open_clip(const Json& config, std::string_view where);
 
+  /// The same steps as a preprocessor_config.json, or as the `preprocess_cfg` of an
+  /// open_clip_config.json. Throw kUsage for steps that the other family has no words for.
+  Json to_hf() const;
+  Json to_open_clip() const;
+
   /// All of the above, for the record beside embeddings.
   Json to_json() const;
   /// Throws kUsage where a value makes no sense.

@@ -7,7 +7,7 @@
 
 namespace paraclip {
 
-SimilarityCheck::SimilarityCheck(const std::filesystem::path& model, double least)
+SimilarityCheck::SimilarityCheck(const ModelSource& model, double least)
     : model_(TextModel::load(model)), least_(least) {
   if (!(least >= -1 && least <= 1)) {
     fail(ErrorKind::kUsage, "--min-similarity: expected a cosine between -1 and 1");

@@ -2,7 +2,6 @@
 
 #include "paraclip/clip/text_model.h"
 
-#include <filesystem>
 #include <string>
 
 namespace paraclip {
@@ -12,9 +11,9 @@ namespace paraclip {
 /// or another thing in the place of the right one.
 class SimilarityCheck {
  public:
-  /// Loads the text tower of the CLIP folder `model`. `least`, in [-1, 1], is the cosine below
+  /// Loads the text tower of `model`. `least`, in [-1, 1], is the cosine below
   /// which an output is rejected. Throws kUsage, kIo, kData.
-  SimilarityCheck(const std::filesystem::path& model, double least);
+  SimilarityCheck(const ModelSource& model, double least);
 
   /// Whether the two texts' embeddings have a cosine of at least `least`. Each text is embedded
   /// alone, so that the answer depends on nothing else.

@@ -131,7 +131,7 @@ TrainState CheckpointStore::resume(TextModel& model, VisionTower* vision, AdamW&
   TrainState state = from_json(read_json(state_file), state_file.string());
   check_identity(state.identity, identity, *folder);
 
-  const ModelFolder saved = ModelFolder::open(*folder);
+  const ModelFiles saved = ModelFiles::open(*folder);
   assign(model.tower().parameters(), read_text_tensors(saved));
   if (vision != nullptr) assign(vision->parameters(), read_vision_tensors(saved));
   const SafetensorsFile moments = SafetensorsFile::open(*folder / kMoments);

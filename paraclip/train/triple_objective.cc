@@ -14,7 +14,7 @@ TripleObjective::TripleObjective(TextModel& model, const TrainingSet& set,
     fail(ErrorKind::kData,
          "the image embeddings are {} wide, but the model {} embeds texts in {} dimensions: they "
          "come from another model",
-         images_.width(), model_.folder().string(), model_.config().text.projection_dim);
+         images_.width(), model_.files().path.string(), model_.config().text.projection_dim);
   }
 }
 

@@ -1,6 +1,7 @@
 #include "paraclip/clip/config.h"
 
 #include "paraclip/base/error.h"
+#include "paraclip/clip/config_json.h"
 
 #include <gtest/gtest.h>
 
@@ -62,7 +63,8 @@ TEST(ClipConfig, ProjectionOfAFullModelIsTheTopLevelOne) {
 }
 
 TEST(ClipConfig, ErrorsNameTheKeyAndTheValue) {
-  EXPECT_NE(error_of(R"({"model_type": "siglip"})").find("\"siglip\" is not supported"),
+  EXPECT_NE(error_of(R"({"model_type": "siglip"})")
+                .find("SigLIP (model_type \"siglip\"), which is not supported"),
             std::string::npos);
   EXPECT_NE(error_of(R"({"hidden_size": 3})").find("\"model_type\" is missing"), std::string::npos);
   EXPECT_NE(error_of(R"({"model_type": "clip_text_model", "hidden_act": "relu"})").find("relu"),
@@ -79,7 +81,8 @@ TEST(ClipConfig, ErrorsNameTheKeyAndTheValue) {
 TEST(ClipConfig, TextOnlyJsonDescribesTheSameTower) {
   const ClipConfig full = parse(R"({"model_type": "clip", "projection_dim": 64, "text_config":
       {"hidden_size": 32, "num_attention_heads": 4, "hidden_act": "gelu", "eos_token_id": 2}})");
-  const ClipConfig text = ClipConfig::parse_hf(full.text_only_json(), "config.json");
+  const ClipConfig text = ClipConfig::parse_hf(
+      hf_text_config_json(full, {.start = 0, .end = full.text.end_token}), "config.json");
   EXPECT_FALSE(text.vision);
   EXPECT_EQ(text.text.width, 32);
   EXPECT_EQ(text.text.projection_dim, 64);

@@ -87,34 +87,74 @@ TEST(OpenClipConfig, DefaultsWrittenOutAreAccepted) {
   }
 }
 
-TEST(OpenClipConfig, OtherArchitecturesAreRefusedByName) {
-  struct Case {
-    const char* pointer;
-    Json value;
-    const char* named;
-  };
-  const std::vector<Case> cases = {
-      {"/model_cfg/vision_cfg/timm_model_name", "convnext_base", "\"timm_model_name\""},
-      {"/model_cfg/vision_cfg/layers", Json{3, 4, 6, 3}, "\"layers\""},  // A ResNet.
-      {"/model_cfg/vision_cfg/pool_type", "avg", "\"pool_type\" is \"avg\""},
-      {"/model_cfg/vision_cfg/attentional_pool", true, "\"attentional_pool\""},
+struct ConfigCase {
+  const char* pointer;
+  Json value;
+  const char* named;
+};
+
+// The text tower is CLIP's own all the same.
+TEST(OpenClipConfig, OtherImageTowersAreNamed) {
+  const std::vector<ConfigCase> cases = {
+      {"/model_cfg/vision_cfg/timm_model_name", "convnext_base", "ConvNeXt (convnext_base)"},
+      {"/model_cfg/vision_cfg/timm_model_name", "eva02_base_patch16_clip_224", "EVA (eva02"},
+      {"/model_cfg/vision_cfg/timm_model_name", "vit_base_patch16_siglip_224", "SigLIP's (vit"},
+      {"/model_cfg/vision_cfg/timm_model_name", "vit_relpos_medium", "timm's (vit_relpos"},
+      {"/model_cfg/vision_cfg/layers", Json{3, 4, 6, 3}, "a ResNet"},
+      {"/model_cfg/vision_cfg/pool_type", "avg", "a ViT whose \"pool_type\" is \"avg\""},
+      {"/model_cfg/vision_cfg/attentional_pool", true, "\"attentional_pool\" is true"},
       {"/model_cfg/vision_cfg/no_ln_pre", true, "\"no_ln_pre\""},
       {"/model_cfg/vision_cfg/ls_init_value", 1e-4, "\"ls_init_value\""},
       {"/model_cfg/vision_cfg/pos_embed_type", "sin_cos_2d", "\"pos_embed_type\""},
-      {"/model_cfg/vision_cfg/act_kwargs", {{"approximate", "tanh"}}, "\"act_kwargs\""},
-      {"/model_cfg/text_cfg/hf_model_name", "roberta-base", "\"hf_model_name\""},
+      {"/model_cfg/vision_cfg/act_kwargs", {{"approximate", "tanh"}}, "\"act_kwargs\""}};
+  for (const ConfigCase& one : cases) {
+    Json json = read_json(kGolden / "open_clip_config.json");
+    json[Json::json_pointer(one.pointer)] = one.value;
+    const ClipConfig config = ClipConfig::parse_open_clip(json, "test");
+    EXPECT_FALSE(config.vision) << one.pointer;
+    EXPECT_NE(config.other_vision.find(one.named), std::string::npos) << config.other_vision;
+  }
+}
+
+TEST(OpenClipConfig, RobertaIsReadByItsName) {
+  Json json = read_json(kGolden / "open_clip_config.json");
+  json["model_cfg"]["embed_dim"] = 512;
+  json["model_cfg"]["text_cfg"] = {{"hf_model_name", "roberta-base"},
+                                   {"hf_tokenizer_name", "roberta-base"},
+                                   {"hf_pooler_type", "mean_pooler"}};
+  const TextConfig text = ClipConfig::parse_open_clip(json, "test").text;
+  EXPECT_EQ(text.architecture, TextArchitecture::kRoberta);
+  EXPECT_EQ(text.activation, Activation::kGelu);
+  EXPECT_EQ(text.pooling, Pooling::kMean);
+  EXPECT_EQ(text.context_length, 77);
+  EXPECT_EQ(text.positions, 514);
+  EXPECT_EQ(text.projection_hidden, (768 + 512) / 2);
+  EXPECT_TRUE(text.nested);
+  json["model_cfg"]["text_cfg"]["hf_proj_type"] = "linear";
+  EXPECT_EQ(ClipConfig::parse_open_clip(json, "test").text.projection_hidden, 0);
+}
+
+TEST(OpenClipConfig, OtherTextTowersAreRefusedByName) {
+  const std::vector<ConfigCase> cases = {
+      {"/model_cfg/text_cfg/hf_model_name", "xlm-roberta-base",
+       "\"hf_model_name\" is \"xlm-roberta-base\""},
+      {"/model_cfg/text_cfg",
+       {{"hf_model_name", "roberta-base"}, {"hf_pooler_type", "cls_pooler"}},
+       "\"hf_pooler_type\" is \"cls_pooler\""},
+      {"/model_cfg/text_cfg",
+       {{"hf_model_name", "roberta-base"}, {"hf_proj_type", "none"}},
+       "\"hf_proj_type\" is \"none\""},
       {"/model_cfg/text_cfg/pool_type", "last", "\"pool_type\" is \"last\""},
-      {"/model_cfg/text_cfg/embed_cls", true, "\"embed_cls\""},
+      {"/model_cfg/text_cfg/embed_cls", true, "CoCa"},
       {"/model_cfg/text_cfg/no_causal_mask", true, "\"no_causal_mask\""},
       {"/model_cfg/text_cfg/proj_bias", true, "\"proj_bias\""},
-      {"/model_cfg/custom_text", true, "\"custom_text\""},
-      {"/model_cfg/init_logit_bias", -10, "\"init_logit_bias\""},
-      {"/model_cfg/multimodal_cfg", {{"width", 512}}, "\"multimodal_cfg\""},
+      {"/model_cfg/init_logit_bias", -10, "SigLIP"},
+      {"/model_cfg/multimodal_cfg", {{"width", 512}}, "CoCa"},
       {"/model_cfg/vision_cfg", nullptr, "\"vision_cfg\" is missing"},
       {"/model_cfg/vision_cfg/patch_size", 18, "image_size 17 and patch_size 18"},
       {"/model_cfg/vision_cfg/width", 25, "hidden_size 25 is not a multiple"},
       {"/model_cfg/text_cfg/heads", 5, "hidden_size 16 is not a multiple"}};
-  for (const Case& one : cases) {
+  for (const ConfigCase& one : cases) {
     const std::string error = config_error(one.pointer, one.value);
     EXPECT_NE(error.find(one.named), std::string::npos) << one.pointer << ": " << error;
     EXPECT_NE(error.find("open_clip_config.json"), std::string::npos) << error;
@@ -159,25 +199,24 @@ TEST(OpenClipFolder, AnImageTowersMisfitsAreListed) {
   }
 }
 
-TEST(OpenClipFolder, WeightsThatAreMissingOrPickledAreNamed) {
+TEST(OpenClipFolder, WeightsThatAreMissingAreNamed) {
   const test::TemporaryFolder folder;
   fs::copy(kGolden, folder / "model", fs::copy_options::recursive);
   fs::remove(folder / "model" / kWeights);
   EXPECT_NE(load_error(folder / "model").find("holds no open_clip_model.safetensors"),
             std::string::npos);
-  write_file_atomic(folder / "model/open_clip_pytorch_model.bin", "x");
-  const std::string error = load_error(folder / "model");
-  EXPECT_NE(error.find("holds open_clip_pytorch_model.bin, expected open_clip_model.safetensors"),
-            std::string::npos)
-      << error;
 }
 
-TEST(OpenClipFolder, ATextTowerAloneCannotBeSaved) {
+TEST(OpenClipFolder, ATextTowerAloneIsSavedInHfsForm) {
   const test::TemporaryFolder folder;
   const TextModel model = TextModel::load(kGolden);
-  const std::string error = error_of([&] { model.save_text_only(folder.path()); });
-  EXPECT_NE(error.find("cannot be saved without image tower"), std::string::npos) << error;
-  EXPECT_TRUE(fs::is_empty(folder.path()));
+  fs::create_directory(folder / "saved");
+  model.save_text_only(folder / "saved");
+  const TextModel saved = TextModel::load(folder / "saved");
+  EXPECT_EQ(saved.config().family, ModelFamily::kHf);
+  EXPECT_FALSE(saved.config().vision);
+  EXPECT_EQ(saved.fingerprint(), model.fingerprint());
+  EXPECT_TRUE(at::equal(saved.encode({"a dog runs"}), model.encode({"a dog runs"})));
 }
 
 TEST(OpenClipFolder, ALogitScaleOfOneElementIsAScalar) {

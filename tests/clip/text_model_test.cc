@@ -146,10 +146,19 @@ TEST(TextModel, SavingTextOnlyGivesTheSameEmbeddings) {
 TEST(TextModel, AFolderThatIsNoModelIsNamedWithWhatItLacks) {
   const test::TemporaryFolder folder;
   EXPECT_NE(load_error(folder / "nowhere").find("there is no such folder"), std::string::npos);
+  EXPECT_NE(load_error(folder.path()).find("neither config.json nor open_clip_config.json"),
+            std::string::npos);
   write_file_atomic(folder / "config.json", R"({"model_type": "clip_text_model"})");
   EXPECT_NE(load_error(folder.path()).find("holds no model.safetensors"), std::string::npos);
-  write_file_atomic(folder / "pytorch_model.bin", "x");
-  EXPECT_NE(load_error(folder.path()).find("safe_serialization"), std::string::npos);
+}
+
+TEST(TextModel, ModelsOfOtherKindsAreRefusedByName) {
+  const test::TemporaryFolder folder;
+  for (const auto& [type, name] : {std::pair("siglip", "SigLIP"), {"metaclip_2", "MetaCLIP 2"}}) {
+    write_file_atomic(folder / "config.json", fmt::format(R"({{"model_type": "{}"}})", type));
+    EXPECT_NE(load_error(folder.path()).find(fmt::format("the model is {} (", name)),
+              std::string::npos);
+  }
 }
 
 TEST(TextModel, ATokenizerOfAnotherModelIsRefused) {

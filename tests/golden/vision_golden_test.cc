@@ -45,7 +45,7 @@ class VisionGolden : public testing::TestWithParam<std::tuple<const char*, const
 
   std::string kind = std::get<0>(GetParam()), form = std::get<1>(GetParam());
   fs::path root = test::golden_root("vision") / kind;
-  ModelFolder folder = ModelFolder::open(root / form);
+  ModelFiles folder = ModelFiles::open(root / form);
   VisionConfig vision_config = *folder.config.vision;
   SafetensorsFile golden = SafetensorsFile::open(root / "golden.safetensors");
   Json golden_json = read_json(root / "golden.json");
@@ -179,7 +179,7 @@ TEST_P(VisionGolden, SavingATrainedImageTowerWritesItAlone) {
   for (const auto& [name, tensor] : vision.parameters()) changed.emplace_back(name, tensor * 2 + 1);
   const VisionTower trained(vision_config, changed);
   text.save(target.path(), &trained);
-  const ModelFolder saved = ModelFolder::open(target.path());
+  const ModelFiles saved = ModelFiles::open(target.path());
   const std::vector<NamedTensor> read = read_vision_tensors(saved);
   for (size_t i = 0; i < changed.size(); ++i) {
     EXPECT_TRUE(at::equal(read[i].second, changed[i].second)) << changed[i].first;

@@ -25,7 +25,7 @@ struct Towers {
   Towers(const PairSet& set, const PairOptions& options)
       : objective(text, vision, set, read_preprocessing(folder), options) {}
 
-  ModelFolder folder = ModelFolder::open(test::golden_vision());
+  ModelFiles folder = ModelFiles::open(test::golden_vision());
   TextModel text = TextModel::load(test::golden_vision());
   VisionTower vision = VisionTower(*folder.config.vision, read_vision_tensors(folder));
   PairObjective objective;
@@ -115,7 +115,7 @@ TEST_F(PairObjectiveTest, EveryCaptionIsDrawn) {
 }
 
 TEST_F(PairObjectiveTest, WithoutADrawPixelsAreThePlainPreprocessing) {
-  const Preprocessing preprocessing = read_preprocessing(ModelFolder::open(test::golden_vision()));
+  const Preprocessing preprocessing = read_preprocessing(ModelFiles::open(test::golden_vision()));
   const at::Tensor pixels = load_pixels(set, all, preprocessing, {}, std::nullopt);
   EXPECT_EQ(pixels.sizes(), at::IntArrayRef({8, 3, 17, 17}));
   at::Tensor expected = at::empty({3, 17, 17});
