@@ -8,7 +8,7 @@
 
 namespace paraclip::test {
 
-/// What the server of a test makes of one POST request.
+/// What the server of a test makes of one request.
 struct HttpReply {
   int status = 200;
   std::string body = {};
@@ -22,6 +22,8 @@ struct HttpQuery {
   std::string path;
   std::string body = {};
   std::string authorization;
+  std::string method = "POST";  ///< Or GET, HEAD.
+  std::string range = {};       ///< The header Range; the handler answers it or leaves it.
 };
 
 /// An HTTP server on a free port of 127.0.0.1 that lives as long as the object.
