@@ -252,7 +252,11 @@ class Fetch {
  private:
   void get_blob(const RemoteFile& file, const std::function<void(int64_t)>& progress) {
     const HubCache::Lock lock(cache_, file.etag);
-    if (!fs::exists(cache_.blob(file.etag))) hub_.download(file, cache_.blob(file.etag), progress);
+    if (fs::exists(cache_.blob(file.etag))) {
+      progress(file.size);
+    } else {
+      hub_.download(file, cache_.blob(file.etag), progress);
+    }
   }
 
   const HubModel& model_;
