@@ -83,14 +83,15 @@ ModelFiles open_folder(const ModelSource& source) {
   const fs::path config = folder / files.config_source;
   files.config = read_config(config, *family);
   if (const auto weights = find_weights(folder, *family)) {
-    files.weights = ModelWeights::open(*weights);
+    files.weights.emplace(TensorFile::open(*weights));
   }
   check_activation(source, files.config, config.string());
   return files;
 }
 
 ModelFiles open_file(const ModelSource& source) {
-  ModelFiles files{source.path, source.path.parent_path(), {}, "", ModelWeights::open(source.path)};
+  ModelFiles files{source.path, source.path.parent_path(), {}, "", {}};
+  files.weights.emplace(TensorFile::open(source.path));
   const ModelFamily family = family_of_names(*files.weights);
   const fs::path config = files.folder / config_file_name(family);
   if (fs::exists(config)) {
@@ -133,17 +134,14 @@ std::string canonical_name(std::string_view name) {
   return std::string(name);
 }
 
-ModelWeights ModelWeights::open(const fs::path& path) {
-  ModelWeights weights(TensorFile::open(path));
-  for (const auto& [name, entry] : weights.file_.entries()) {
-    const auto [place, added] = weights.stored_.emplace(canonical_name(name), name);
-    if (!added) {
-      fail(ErrorKind::kData,
-           "{}: '{}' and '{}' are the same tensor of a CLIP model; expected one of them",
-           path.string(), place->second, name);
-    }
+ModelWeights::ModelWeights(TensorFile file) : file_(std::move(file)) {
+  for (const auto& [name, entry] : file_.entries()) {
+    const auto [place, added] = stored_.emplace(canonical_name(name), name);
+    if (added) continue;
+    fail(ErrorKind::kData,
+         "{}: '{}' and '{}' are the same tensor of a CLIP model; expected one of them", path(),
+         place->second, name);
   }
-  return weights;
 }
 
 std::vector<std::string> ModelWeights::names() const {

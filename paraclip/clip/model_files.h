@@ -31,8 +31,8 @@ std::string canonical_name(std::string_view name);
 /// The weights of a model under canonical names, whatever the file's format.
 class ModelWeights {
  public:
-  /// Throws kIo, kData as TensorFile::open does; kData if two tensors have one canonical name.
-  static ModelWeights open(const std::filesystem::path& path);
+  /// Throws kData if two tensors have one canonical name.
+  explicit ModelWeights(TensorFile file);
 
   const TensorFile& file() const { return file_; }
   std::string path() const { return file_.path().string(); }
@@ -49,8 +49,6 @@ class ModelWeights {
   at::Tensor tensor(std::string_view name) const;
 
  private:
-  explicit ModelWeights(TensorFile file) : file_(std::move(file)) {}
-
   TensorFile file_;
   std::map<std::string, std::string> stored_;  // Canonical names to the file's.
 };
