@@ -94,7 +94,8 @@ std::optional<fs::path> CheckpointStore::last() const {
 }
 
 void CheckpointStore::save(const TextModel& model, const VisionTower* vision,
-                           const AdamW& optimizer, const TrainState& state, bool text_only) const {
+                           const AdamW& optimizer, const TrainState& state, bool text_only,
+                           const std::string& card) const {
   const fs::path folder = output_ / kFolder;
   make_directories(folder);
   AtomicDirectory target(folder / step_name(state.step));
@@ -103,6 +104,7 @@ void CheckpointStore::save(const TextModel& model, const VisionTower* vision,
   } else {
     model.save(target.temporary(), vision);
   }
+  write_file_atomic(target.temporary() / "README.md", card);
   write_safetensors(target.temporary() / kMoments, optimizer.state(), {});
   write_file_atomic(target.temporary() / kState, dump_json(to_json(state), 2) + "\n");
   write_file_atomic(target.temporary() / kMarker, "");

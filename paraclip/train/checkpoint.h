@@ -23,7 +23,7 @@ struct TrainState {
   Json identity;     ///< Options, data and base model: what a resumed run must agree on.
 };
 
-/// The checkpoints of one run. Each is a folder checkpoints/step-NNNNNNNN that holds an HF model
+/// The checkpoints of one run. Each is a folder checkpoints/step-NNNNNNNN that holds a model
 /// and the trainer's state (trainer.safetensors, trainer.json) and appears under its name only when
 /// it is whole; the links `last` and `best` point to two of them, and others are removed.
 class CheckpointStore {
@@ -38,9 +38,9 @@ class CheckpointStore {
 
   /// Writes the checkpoint of state.step, points `last` to it and `best` to state.best_step, and
   /// removes the others. `vision` is the image tower where it is trained. When it fails, the
-  /// checkpoints before stay as they were. Throws kIo.
+  /// checkpoints before stay as they were. `card` becomes its README.md. Throws kIo.
   void save(const TextModel& model, const VisionTower* vision, const AdamW& optimizer,
-            const TrainState& state, bool text_only) const;
+            const TrainState& state, bool text_only, const std::string& card) const;
 
   /// Restores weights and moments from last(). Throws kUsage if state.identity differs from
   /// `identity`, listing the options that differ; kData, kIo.

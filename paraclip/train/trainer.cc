@@ -5,6 +5,7 @@
 #include "paraclip/base/log.h"
 #include "paraclip/base/random.h"
 #include "paraclip/base/signals.h"
+#include "paraclip/train/run_card.h"
 #include "paraclip/train/schedule.h"
 
 #include <ATen/ATen.h>
@@ -222,7 +223,8 @@ void Trainer::evaluate_now() {
 
 void Trainer::save() {
   state_.optimizer_steps = optimizer_->steps();
-  store_.save(model_, objective_.vision(), *optimizer_, state_, options_.text_only);
+  store_.save(model_, objective_.vision(), *optimizer_, state_, options_.text_only,
+              card_of_run(objective_, state_, options_.text_only).to_markdown());
 }
 
 }  // namespace paraclip

@@ -99,6 +99,25 @@ TEST_F(TrainerTest, BestIsTheBestEvaluationNotTheLast) {
   EXPECT_EQ(kept, (std::set<std::string>{"step-00000000", "step-00000012"}));
 }
 
+TEST_F(TrainerTest, EachCheckpointHasACardOfRecipeDataAndMetrics) {
+  run(options("run"), distance_metric);
+  const std::string card = read_file(folder / "run/last/README.md");
+  const std::string base = TextModel::load(test::golden_clip() / "model").fingerprint();
+  for (const std::string& part :
+       {std::string("Step 12 of a run that began from a text tower with the fingerprint ") + base,
+        std::string("every embedding of an image made with the base stays valid"),
+        std::string("| triples to draw from | 16 |"), std::string("| batch-size | 4 |"),
+        std::string("| loss-weights | [1.0,1.0,1.0] |"), std::string("| ao@10 | "),
+        TextModel::load(folder / "run/last").fingerprint()}) {
+    EXPECT_NE(card.find(part), std::string::npos) << part << " in: " << card;
+  }
+  TrainOptions text_only = options("text");
+  text_only.text_only = true;
+  run(text_only);
+  EXPECT_NE(read_file(folder / "text/last/README.md").find("CLIPTextModelWithProjection"),
+            std::string::npos);
+}
+
 TEST_F(TrainerTest, LossFallsAndMetricsAreLogged) {
   TrainOptions longer = options("run");
   longer.epochs = 20;
