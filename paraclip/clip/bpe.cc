@@ -4,6 +4,8 @@
 #include "paraclip/base/random.h"
 #include "paraclip/clip/unicode.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -31,13 +33,16 @@ TokenIds index_tokens(const std::vector<std::string>& tokens, const std::string&
   return ids;
 }
 
-int32_t find_special(const TokenIds& ids, std::string_view hf_name, std::string_view clip_name,
-                     const std::string& where) {
-  for (const std::string_view name : {hf_name, clip_name}) {
+using Names = std::vector<std::string_view>;
+
+// The id of a token that goes by any of `names`.
+int32_t find_special(const TokenIds& ids, const Names& names, const std::string& where) {
+  for (const std::string_view name : names) {
     if (const auto found = ids.find(name); found != ids.end()) return found->second;
   }
-  fail(ErrorKind::kData, "{}: neither {} nor {} is among its {} tokens: not a CLIP vocabulary",
-       where, hf_name, clip_name, ids.size());
+  fail(ErrorKind::kData,
+       "{}: {} is not among its {} tokens; are the files those of another kind of model?", where,
+       fmt::join(names, " or "), ids.size());
 }
 
 std::vector<MergeTable::Merge> resolve(const std::vector<BpeMerge>& merges, const TokenIds& ids,
@@ -67,17 +72,25 @@ std::vector<MergeTable::Merge> resolve(const std::vector<BpeMerge>& merges, cons
   return resolved;
 }
 
+bool is_in_brackets(std::string_view token) {
+  return (token.starts_with('<') && token.ends_with('>')) ||
+         (token.starts_with('[') && token.ends_with(']'));
+}
+
+// What fairseq fills up a vocabulary with, for a round size: no text has these tokens.
+bool is_filling(std::string_view token, BpeKind kind) {
+  return kind == BpeKind::kRoberta && token.starts_with("madeupword");
+}
+
 // A file cut short would give plausible, wrong ids: every token must come from somewhere.
-void check_reachable(const std::vector<std::string>& tokens,
+void check_reachable(BpeKind kind, const std::vector<std::string>& tokens,
                      const std::vector<MergeTable::Merge>& merges, const std::string& where) {
   std::vector<bool> made(tokens.size(), false);
   for (const MergeTable::Merge& merge : merges) made[static_cast<size_t>(merge.id)] = true;
   for (size_t id = 0; id < tokens.size(); ++id) {
     std::string_view token = tokens[id];
-    if (made[id] || (token.starts_with('<') && token.ends_with('>')) ||
-        (token.starts_with('[') && token.ends_with(']')))
-      continue;
-    if (token.ends_with(kWordEnd)) token.remove_suffix(kWordEnd.size());
+    if (made[id] || is_in_brackets(token) || is_filling(token, kind)) continue;
+    if (token.ends_with(word_end(kind))) token.remove_suffix(word_end(kind).size());
     if (decode_utf8(token).size() > 1) {
       fail(ErrorKind::kData,
            "{}: no merge makes the token '{}' (id {}); are vocabulary and merges whole and of one "
@@ -88,9 +101,10 @@ void check_reachable(const std::vector<std::string>& tokens,
 }
 
 // From a file's spelling to bytes: symbols to bytes, the end of a word to a blank.
-std::string spelled_bytes(std::string_view token, const std::map<char32_t, unsigned char>& bytes) {
-  const bool ends_word = token.ends_with(kWordEnd);
-  if (ends_word) token.remove_suffix(kWordEnd.size());
+std::string spelled_bytes(std::string_view token, BpeKind kind,
+                          const std::map<char32_t, unsigned char>& bytes) {
+  const bool ends_word = kind == BpeKind::kClip && token.ends_with(word_end(kind));
+  if (ends_word) token.remove_suffix(word_end(kind).size());
   std::string out;
   for (const char32_t symbol : decode_utf8(token)) {
     const auto byte = bytes.find(symbol);
@@ -139,29 +153,41 @@ const MergeTable::Merge* MergeTable::find(int32_t left, int32_t right) const {
   return merge.pair == kNoPair ? nullptr : &merge;
 }
 
-BpeVocabulary::BpeVocabulary(std::vector<std::string> tokens, const std::vector<BpeMerge>& merges,
-                             const std::string& where)
-    : merges_({}) {
+BpeVocabulary::BpeVocabulary(BpeKind kind, std::vector<std::string> tokens,
+                             const std::vector<BpeMerge>& merges, const std::string& where)
+    : kind_(kind), merges_({}) {
+  const bool clip = kind == BpeKind::kClip;
   const TokenIds ids = index_tokens(tokens, where);
-  start_token_ = find_special(ids, "<|startoftext|>", "<start_of_text>", where);
-  end_token_ = find_special(ids, "<|endoftext|>", "<end_of_text>", where);
+  // As transformers and OpenAI spell CLIP's, and as open_clip does.
+  start_token_ =
+      find_special(ids, clip ? Names{"<|startoftext|>", "<start_of_text>"} : Names{"<s>"}, where);
+  end_token_ =
+      find_special(ids, clip ? Names{"<|endoftext|>", "<end_of_text>"} : Names{"</s>"}, where);
+  if (!clip) {
+    for (const std::string_view name : {"<s>", "</s>", "<pad>", "<unk>", "<mask>"}) {
+      specials_.emplace_back(name, find_special(ids, {name}, where));
+    }
+  }
   const std::vector<MergeTable::Merge> resolved = resolve(merges, ids, where);
-  check_reachable(tokens, resolved, where);
+  check_reachable(kind, tokens, resolved, where);
   merges_ = MergeTable(resolved);
 
   std::map<char32_t, unsigned char> bytes;
-  const auto id_or_unknown = [&](const std::string& token) {
-    const auto found = ids.find(token);
-    return found == ids.end() ? end_token_ : found->second;
+  const auto id_of = [&](const std::string& symbol) {
+    const auto found = ids.find(symbol);
+    if (found != ids.end()) return found->second;
+    if (clip) return end_token_;
+    fail(ErrorKind::kData, "{}: the symbol '{}' of a byte is not among its {} tokens", where,
+         symbol, ids.size());
   };
   for (const ByteSymbol& entry : byte_symbols()) {
     const std::string symbol = encode_utf8({&entry.symbol, 1});
-    inner_[entry.byte] = id_or_unknown(symbol);
-    last_[entry.byte] = id_or_unknown(symbol + std::string(kWordEnd));
+    inner_[entry.byte] = id_of(symbol);
+    last_[entry.byte] = id_of(symbol + std::string(word_end(kind)));
     bytes.emplace(entry.symbol, entry.byte);
   }
   tokens_.reserve(tokens.size());
-  for (const std::string& token : tokens) tokens_.push_back(spelled_bytes(token, bytes));
+  for (const std::string& token : tokens) tokens_.push_back(spelled_bytes(token, kind, bytes));
 }
 
 namespace {

@@ -79,29 +79,51 @@ std::vector<BpeMerge> parse_merges(std::string_view text, const std::string& whe
   return merges;
 }
 
-BpeVocabulary vocabulary_from_merges(const std::vector<BpeMerge>& merges,
-                                     const std::string& where) {
+std::vector<std::string> clip_tokens(const std::vector<BpeMerge>& merges) {
   std::vector<std::string> tokens;
   tokens.reserve(2 * 256 + merges.size() + 2);
-  for (const std::string_view suffix : {std::string_view(), kWordEnd}) {
+  for (const std::string_view suffix : {std::string_view(), word_end(BpeKind::kClip)}) {
     for (const ByteSymbol& entry : byte_symbols())
       tokens.push_back(encode_utf8({&entry.symbol, 1}) + std::string(suffix));
   }
   for (const BpeMerge& merge : merges) tokens.push_back(merge.left + merge.right);
   tokens.emplace_back("<|startoftext|>");
   tokens.emplace_back("<|endoftext|>");
-  return BpeVocabulary(std::move(tokens), merges, where);
+  return tokens;
 }
 
-BpeVocabulary read_vocabulary(const std::filesystem::path& vocab_json,
+BpeVocabulary vocabulary_from_merges(const std::vector<BpeMerge>& merges,
+                                     const std::string& where) {
+  return BpeVocabulary(BpeKind::kClip, clip_tokens(merges), merges, where);
+}
+
+BpeVocabulary read_vocabulary(BpeKind kind, const std::filesystem::path& vocab_json,
                               const std::filesystem::path& merges_txt) {
   const std::vector<BpeMerge> merges =
       parse_merges(MappedFile::open(merges_txt)->text(), merges_txt.string());
-  return BpeVocabulary(tokens_by_id(read_sorted_json(vocab_json), vocab_json.string()), merges,
-                       vocab_json.string());
+  return BpeVocabulary(kind, tokens_by_id(read_sorted_json(vocab_json), vocab_json.string()),
+                       merges, vocab_json.string());
 }
 
-BpeVocabulary read_tokenizer_json(const std::filesystem::path& tokenizer_json) {
+namespace {
+
+void check_model(const SortedJson& model, BpeKind kind, const std::string& where) {
+  const SortedJson type = model.value("type", SortedJson());
+  if (type != "BPE") {
+    fail(ErrorKind::kData, "{}: model.type is {}, expected \"BPE\"", where,
+         type.dump().substr(0, 60));
+  }
+  const SortedJson suffix = model.value("end_of_word_suffix", SortedJson());
+  if (suffix != word_end(kind) && !(suffix.is_null() && word_end(kind).empty())) {
+    fail(ErrorKind::kData,
+         "{}: model.end_of_word_suffix is {}, expected \"{}\"; is it another kind of tokenizer?",
+         where, suffix.dump().substr(0, 60), word_end(kind));
+  }
+}
+
+}  // namespace
+
+BpeVocabulary read_tokenizer_json(BpeKind kind, const std::filesystem::path& tokenizer_json) {
   const std::string where = tokenizer_json.string();
   const SortedJson json = read_sorted_json(tokenizer_json);
   const auto model = json.find("model");
@@ -110,20 +132,52 @@ BpeVocabulary read_tokenizer_json(const std::filesystem::path& tokenizer_json) {
     fail(ErrorKind::kData, "{}: expected a \"model\" with \"vocab\" and a list of \"merges\"",
          where);
   }
-  const std::pair<const char*, std::string_view> expected[] = {{"type", "BPE"},
-                                                               {"end_of_word_suffix", kWordEnd}};
-  for (const auto& [key, value] : expected) {
-    const SortedJson found = model->value(key, SortedJson());
-    if (found != value) {
-      fail(ErrorKind::kData, "{}: model.{} is {}, expected \"{}\": not CLIP's tokenizer", where,
-           key, found.dump().substr(0, 60), value);
-    }
-  }
+  check_model(*model, kind, where);
   std::vector<BpeMerge> merges;
   for (const SortedJson& merge : model->at("merges"))
     merges.push_back(
         parse_json_merge(merge, fmt::format("{}, merge {}", where, merges.size() + 1)));
-  return BpeVocabulary(tokens_by_id(model->at("vocab"), where), merges, where);
+  return BpeVocabulary(kind, tokens_by_id(model->at("vocab"), where), merges, where);
+}
+
+namespace {
+
+// The object in a file that may be missing.
+SortedJson read_object(const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path)) return SortedJson::object();
+  SortedJson json = read_sorted_json(path);
+  if (!json.is_object()) {
+    fail(ErrorKind::kData, "{}: expected an object, found {}", path.string(), json.type_name());
+  }
+  return json;
+}
+
+// What describes <mask> in json[key], a list of tokens or an object with them as values; or null.
+SortedJson find_mask(const SortedJson& json, const char* key) {
+  for (const SortedJson& token : json.value(key, SortedJson::array())) {
+    if (token.is_object() && token.value("content", SortedJson()) == "<mask>") return token;
+  }
+  return {};
+}
+
+// The first file that describes <mask> decides, in transformers' order; its bare name says nothing.
+bool is_mask_taking_blanks(const SortedJson& config, const std::filesystem::path& folder) {
+  SortedJson mask = find_mask(config, "added_tokens_decoder");
+  if (!config.contains("added_tokens_decoder")) {
+    mask = find_mask(read_object(folder / "tokenizer.json"), "added_tokens");
+    if (mask.is_null())
+      mask = read_object(folder / "special_tokens_map.json").value("mask_token", SortedJson());
+  }
+  if (!mask.is_object()) mask = config.value("mask_token", SortedJson());
+  return mask.is_object() && mask.value("lstrip", SortedJson()) == true;
+}
+
+}  // namespace
+
+RobertaOptions read_roberta_options(const std::filesystem::path& folder) {
+  const SortedJson config = read_object(folder / "tokenizer_config.json");
+  return {.add_prefix_space = config.value("add_prefix_space", SortedJson()) == true,
+          .mask_takes_blanks = is_mask_taking_blanks(config, folder)};
 }
 
 }  // namespace paraclip

@@ -13,7 +13,8 @@ namespace {
 constexpr char32_t kEscape = 0x1B;
 
 // Bytes that no step of either family changes except by lower-casing.
-bool is_plain(unsigned char c) {
+bool is_plain(char character) {
+  const auto c = static_cast<unsigned char>(character);
   return (c >= 0x20 && c < 0x7F && c != '&') || c == '\t' || c == '\n' || c == '\f' || c == '\r';
 }
 
@@ -181,13 +182,39 @@ unsigned windows_1252_byte(char32_t c) {
   return 0;
 }
 
+bool is_plain(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return is_plain(c); });
+}
+
+// ftfy, then html.unescape twice.
+std::u32string fix_and_unescape(std::string_view text) {
+  return unescape_html(unescape_html(fix_text(decode_utf8(text))));
+}
+
+// Python's " ".join(text.split()), once ftfy has removed the controls that Python splits at.
+std::u32string single_blanks(std::u32string_view text) {
+  std::u32string out;
+  out.reserve(text.size());
+  for (const char32_t c : text) {
+    if (!u_isUWhiteSpace(static_cast<UChar32>(c))) {
+      out += c;
+    } else if (!out.empty() && out.back() != U' ') {
+      out += U' ';
+    }
+  }
+  if (out.ends_with(U' ')) out.pop_back();
+  return out;
+}
+
 }  // namespace
 
 std::string clean_open_clip(std::string_view text) {
-  if (std::all_of(text.begin(), text.end(), [](char c) { return is_plain(c); }))
-    return lower_ascii(text);
-  const std::u32string fixed = fix_text(decode_utf8(text));
-  return encode_utf8(to_lower(unescape_html(unescape_html(fixed)), /*final_sigma=*/true));
+  if (is_plain(text)) return lower_ascii(text);
+  return encode_utf8(to_lower(fix_and_unescape(text), /*final_sigma=*/true));
+}
+
+std::string clean_roberta(std::string_view text) {
+  return encode_utf8(single_blanks(is_plain(text) ? decode_utf8(text) : fix_and_unescape(text)));
 }
 
 std::string clean_hf(std::string_view text) {

@@ -10,6 +10,11 @@ namespace paraclip {
 /// Python's str.lower. UTF-8 in and out; what is not UTF-8 becomes U+FFFD.
 std::string clean_open_clip(std::string_view text);
 
+/// `text` as open_clip hands it to the tokenizers of other towers (clean="whitespace"): as
+/// clean_open_clip(), but neither in lower case nor with other white space than one blank between
+/// words. UTF-8 in and out; what is not UTF-8 becomes U+FFFD.
+std::string clean_roberta(std::string_view text);
+
 /// `text` as transformers' CLIPTokenizer normalizes it, but for white space: NFC, then each
 /// character in lower case by itself. UTF-8 in and out; what is not UTF-8 becomes U+FFFD.
 std::string clean_hf(std::string_view text);

@@ -1,5 +1,7 @@
 #include "paraclip/clip/text_tower.h"
 
+#include "paraclip/clip/roberta_tower.h"
+#include "paraclip/clip/tensor_names.h"
 #include "paraclip/clip/transformer_block.h"
 #include "paraclip/nn/packed_attention.h"
 
@@ -10,7 +12,7 @@
 namespace paraclip {
 namespace {
 
-// Places in the order of text_tensor_names().
+// Places in the order of text_tensor_names(), for CLIP's architecture.
 constexpr size_t kTokenEmbedding = 0;
 constexpr size_t kPositionEmbedding = 1;
 constexpr size_t kFirstBlock = 2;
@@ -31,6 +33,12 @@ void TextTower::set_trainable(bool trainable) {
 }
 
 at::Tensor TextTower::forward(const PackedText& text) const {
+  return config_.architecture == TextArchitecture::kClip
+             ? clip_forward(text)
+             : roberta_forward(config_, parameters_, text);
+}
+
+at::Tensor TextTower::clip_forward(const PackedText& text) const {
   at::Tensor x = at::embedding(at(kTokenEmbedding), text.ids) +
                  at::embedding(at(kPositionEmbedding), text.positions);
   const auto attention = [&](const at::Tensor& qkv) {

@@ -10,7 +10,8 @@
 
 namespace paraclip {
 
-/// CLIP's text encoder over packed batches, in float32, with gradients by autograd.
+/// The text encoder over packed batches, CLIP's own or RoBERTa, in float32, with gradients by
+/// autograd.
 class TextTower {
  public:
   /// Takes the tensors of text_tensor_names(config), in that order, as float32. They become leaves
@@ -31,6 +32,7 @@ class TextTower {
   at::Tensor forward(const PackedText& text) const;
 
  private:
+  at::Tensor clip_forward(const PackedText& text) const;
   const at::Tensor& at(size_t index) const { return parameters_[index].second; }
 
   TextConfig config_;

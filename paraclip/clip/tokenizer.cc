@@ -2,16 +2,14 @@
 
 #include "paraclip/base/error.h"
 #include "paraclip/clip/bpe_files.h"
+#include "paraclip/clip/character_class.h"
 #include "paraclip/clip/config.h"
 #include "paraclip/clip/embedded.h"
+#include "paraclip/clip/roberta_words.h"
 #include "paraclip/clip/text_cleaning.h"
 #include "paraclip/clip/unicode.h"
 
-#include <unicode/uchar.h>
-#include <unicode/utf8.h>
-
 #include <array>
-#include <optional>
 
 namespace paraclip {
 namespace {
@@ -22,21 +20,6 @@ constexpr std::array<std::string_view, 2> kHfSpecials = {"<|startoftext|>", "<|e
 constexpr std::array<std::string_view, 2> kOpenClipSpecials = {"<start_of_text>", "<end_of_text>"};
 constexpr std::array<std::string_view, 7> kContractions = {"'s", "'t",  "'re", "'ve",
                                                            "'m", "'ll", "'d"};
-
-enum class CharacterClass : unsigned char { kSpace, kLetter, kNumber, kOther };
-
-CharacterClass class_of(UChar32 c) {
-  const uint32_t category = U_GET_GC_MASK(c);
-  if ((category & U_GC_L_MASK) != 0) return CharacterClass::kLetter;
-  if ((category & U_GC_N_MASK) != 0) return CharacterClass::kNumber;
-  return u_isUWhiteSpace(c) ? CharacterClass::kSpace : CharacterClass::kOther;
-}
-
-std::array<CharacterClass, 128> ascii_classes() {
-  std::array<CharacterClass, 128> classes;
-  for (UChar32 c = 0; c < 128; ++c) classes[static_cast<size_t>(c)] = class_of(c);
-  return classes;
-}
 
 // Walks the words of cleaned text, which is UTF-8:
 //   START|END|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+
@@ -66,18 +49,13 @@ class WordScanner {
  private:
   // The class of the character at `place`, which moves behind it.
   CharacterClass classify(size_t& place) const {
-    static const std::array<CharacterClass, 128> ascii = ascii_classes();
-    const unsigned char byte = static_cast<unsigned char>(text_[place]);
-    if (byte < 128) {
-      ++place;
-      return ascii[byte];
-    }
-    UChar32 c = 0;
-    U8_NEXT_UNSAFE(text_.data(), place, c);
     // Python's regex, ignoring case, finds this combining mark in no class and drops it.
-    constexpr UChar32 kYpogegrammeni = 0x345;
-    if (c == kYpogegrammeni && family_ == TokenizerFamily::kOpenClip) return CharacterClass::kSpace;
-    return class_of(c);
+    constexpr std::string_view kYpogegrammeni = "\u0345";
+    if (family_ == TokenizerFamily::kOpenClip && text_.substr(place).starts_with(kYpogegrammeni)) {
+      place += kYpogegrammeni.size();
+      return CharacterClass::kSpace;
+    }
+    return next_class(text_, place);
   }
 
   // The length of a special token at the current place that words must not reach out of, or 0.
@@ -177,16 +155,17 @@ std::shared_ptr<const BpeVocabulary> built_in_vocabulary() {
 }
 
 // The vocabulary in the files of `folder`, or nullptr if there are none.
-std::shared_ptr<const BpeVocabulary> read_folder(const std::filesystem::path& folder) {
+std::shared_ptr<const BpeVocabulary> read_folder(const std::filesystem::path& folder,
+                                                 BpeKind kind) {
   const std::filesystem::path vocab = folder / "vocab.json";
   const std::filesystem::path merges = folder / "merges.txt";
   const std::filesystem::path json = folder / "tokenizer.json";
   const bool has_vocab = std::filesystem::exists(vocab);
   const bool has_merges = std::filesystem::exists(merges);
   if (has_vocab && has_merges)
-    return std::make_shared<const BpeVocabulary>(read_vocabulary(vocab, merges));
+    return std::make_shared<const BpeVocabulary>(read_vocabulary(kind, vocab, merges));
   if (std::filesystem::exists(json))
-    return std::make_shared<const BpeVocabulary>(read_tokenizer_json(json));
+    return std::make_shared<const BpeVocabulary>(read_tokenizer_json(kind, json));
   if (has_vocab || has_merges) {
     fail(ErrorKind::kData, "{}: {} is there, but {} is missing; a tokenizer needs both",
          folder.string(), (has_vocab ? vocab : merges).filename().string(),
@@ -195,44 +174,72 @@ std::shared_ptr<const BpeVocabulary> read_folder(const std::filesystem::path& fo
   return nullptr;
 }
 
+// CLIP's vocabulary: that of the folder, or the built-in one.
+std::shared_ptr<const BpeVocabulary> load_clip(const std::filesystem::path& folder) {
+  std::shared_ptr<const BpeVocabulary> vocabulary = read_folder(folder, BpeKind::kClip);
+  const bool own = vocabulary != nullptr;
+  if (!own) vocabulary = built_in_vocabulary();
+  const std::filesystem::path config = folder / "config.json";
+  if (!std::filesystem::exists(config)) return vocabulary;
+  // A model may have more rows than tokens, for padding, but CLIP's own vocabulary only stands in
+  // for files that are not there if it is surely the right one.
+  const int64_t rows =
+      ClipConfig::parse_hf(read_json(config), config.string()).text.vocabulary_size;
+  if (own ? rows < vocabulary->size() : rows != vocabulary->size()) {
+    fail(ErrorKind::kData, "{}: vocab_size is {}, but {} {} tokens; {}", config.string(), rows,
+         own ? "its tokenizer files have" : "the built-in vocabulary has", vocabulary->size(),
+         own ? "are they of this model?" : "add the model's vocab.json and merges.txt");
+  }
+  return vocabulary;
+}
+
+std::shared_ptr<const BpeVocabulary> load_roberta(const std::filesystem::path& folder) {
+  std::shared_ptr<const BpeVocabulary> vocabulary = read_folder(folder, BpeKind::kRoberta);
+  if (vocabulary == nullptr) {
+    fail(ErrorKind::kData,
+         "{}: RoBERTa's tokenizer needs vocab.json and merges.txt, or tokenizer.json, and neither "
+         "is there; add the files of that name of the roberta-base repository",
+         folder.string());
+  }
+  return vocabulary;
+}
+
 }  // namespace
 
 TokenizerFamily parse_tokenizer_family(std::string_view name) {
   if (name == "open_clip") return TokenizerFamily::kOpenClip;
   if (name == "hf") return TokenizerFamily::kHf;
-  fail(ErrorKind::kUsage, "unknown tokenizer family '{}', expected open_clip or hf", name);
+  if (name == "roberta") return TokenizerFamily::kRoberta;
+  fail(ErrorKind::kUsage, "unknown tokenizer family '{}', expected open_clip, hf or roberta", name);
 }
 
-Tokenizer Tokenizer::built_in(TokenizerFamily family) { return {built_in_vocabulary(), family}; }
+Tokenizer Tokenizer::built_in(TokenizerFamily family) {
+  if (family == TokenizerFamily::kRoberta) {
+    fail(ErrorKind::kUsage,
+         "there is no built-in vocabulary of RoBERTa, give a model's folder with its tokenizer");
+  }
+  return {built_in_vocabulary(), family, {}};
+}
 
 Tokenizer Tokenizer::load(const std::filesystem::path& model_folder, TokenizerFamily family) {
   if (!std::filesystem::is_directory(model_folder)) {
     fail(ErrorKind::kIo, "could not read the tokenizer: {} is not a folder", model_folder.string());
   }
-  std::shared_ptr<const BpeVocabulary> vocabulary = read_folder(model_folder);
-  const bool own = vocabulary != nullptr;
-  if (!own) vocabulary = built_in_vocabulary();
-  const std::filesystem::path config = model_folder / "config.json";
-  if (std::filesystem::exists(config)) {
-    // A model may have more rows than tokens, for padding, but CLIP's own vocabulary only stands in
-    // for files that are not there if it is surely the right one.
-    const int64_t rows =
-        ClipConfig::parse_hf(read_json(config), config.string()).text.vocabulary_size;
-    if (own ? rows < vocabulary->size() : rows != vocabulary->size()) {
-      fail(ErrorKind::kData, "{}: vocab_size is {}, but {} {} tokens; {}", config.string(), rows,
-           own ? "its tokenizer files have" : "the built-in vocabulary has", vocabulary->size(),
-           own ? "are they of this model?" : "add the model's vocab.json and merges.txt");
-    }
-  }
-  return {std::move(vocabulary), family};
+  if (family == TokenizerFamily::kRoberta)
+    return {load_roberta(model_folder), family, read_roberta_options(model_folder)};
+  return {load_clip(model_folder), family, {}};
 }
 
 std::vector<int64_t> Tokenizer::encode(std::string_view text) const {
   std::vector<int64_t> ids;
-  if (family_ == TokenizerFamily::kHf) {
-    append_hf(text, *vocabulary_, ids);
-  } else {
-    append_words(clean_open_clip(text), family_, *vocabulary_, ids);
+  switch (family_) {
+    case TokenizerFamily::kOpenClip:
+      append_words(clean_open_clip(text), family_, *vocabulary_, ids);
+      break;
+    case TokenizerFamily::kHf: append_hf(text, *vocabulary_, ids); break;
+    case TokenizerFamily::kRoberta:
+      append_roberta(clean_roberta(text), options_, *vocabulary_, ids);
+      break;
   }
   return ids;
 }
@@ -244,7 +251,7 @@ Tokenizer::Encoded Tokenizer::encode(std::string_view text, int64_t context_leng
   }
   Encoded encoded;
   encoded.suspected_mojibake =
-      family_ == TokenizerFamily::kOpenClip && paraclip::suspected_mojibake(text);
+      family_ != TokenizerFamily::kHf && paraclip::suspected_mojibake(text);
   encoded.ids = encode(text);
   encoded.ids.insert(encoded.ids.begin(), start_token());
   encoded.ids.push_back(end_token());
@@ -266,7 +273,8 @@ std::string Tokenizer::decode(std::span<const int64_t> ids) const {
     if (id != start_token() && id != end_token())
       text += vocabulary_->bytes(static_cast<int32_t>(id));
   }
-  if (text.ends_with(' ')) text.pop_back();
+  // What CLIP marks is the end of a word; in RoBERTa a blank is one.
+  if (vocabulary_->kind() == BpeKind::kClip && text.ends_with(' ')) text.pop_back();
   return encode_utf8(decode_utf8(text));
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "paraclip/clip/bpe_files.h"
+
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -10,20 +12,19 @@
 
 namespace paraclip {
 
-class BpeVocabulary;
-
-/// Whose text cleaning comes before the byte-pair encoding. The two give different ids for the same
-/// text where it has curly quotes, HTML entities, ligatures, full-width forms or control
-/// characters.
+/// Whose text cleaning and words come before the byte-pair encoding. The first two, which share
+/// CLIP's vocabulary, give different ids for the same text where it has curly quotes, HTML
+/// entities, ligatures, full-width forms or control characters.
 enum class TokenizerFamily {
   kOpenClip,  ///< open_clip and OpenAI's CLIP: ftfy, html.unescape twice, Python's str.lower.
   kHf,        ///< transformers' CLIPTokenizer: NFC and lower-casing character by character.
+  kRoberta,  ///< open_clip's HFTokenizer over RoBERTa's: as kOpenClip, but in upper and lower case.
 };
 
-/// The family called `name`: "open_clip" or "hf". Throws kUsage.
+/// The family called `name`: "open_clip", "hf" or "roberta". Throws kUsage.
 TokenizerFamily parse_tokenizer_family(std::string_view name);
 
-/// CLIP's tokenizer: text cleaning of one of two families, then lower-cased byte-level BPE.
+/// A text tower's tokenizer: text cleaning of one of the families, then byte-level BPE.
 ///
 /// Gives the ids of open_clip 3.3.0 and of transformers' CLIPTokenizer; docs/tokenizer.md lists
 /// what differs. Text is UTF-8; bytes that are not become U+FFFD as with Python's errors="replace".
@@ -34,15 +35,17 @@ class Tokenizer {
   struct Encoded {
     std::vector<int64_t> ids;         ///< Start token, text, end token.
     bool truncated = false;           ///< The text had more tokens than fit.
-    bool suspected_mojibake = false;  ///< See paraclip::suspected_mojibake; kOpenClip only.
+    bool suspected_mojibake = false;  ///< See paraclip::suspected_mojibake; not in kHf.
   };
 
-  /// CLIP's own vocabulary of 49,408 tokens, which is part of the program.
+  /// CLIP's own vocabulary of 49,408 tokens, which is part of the program. Throws kUsage for
+  /// kRoberta, whose vocabulary is not.
   static Tokenizer built_in(TokenizerFamily family);
 
   /// The tokenizer of a checkpoint folder: vocab.json with merges.txt, else tokenizer.json, else
-  /// the built-in one if the folder has none of the three. Throws kIo; kData if a file is malformed
-  /// or vocabulary and merges contradict each other, naming the file and the line or token.
+  /// the built-in one if the folder has none of the three; RoBERTa has none built in. Throws kIo;
+  /// kData if a file is malformed or vocabulary and merges contradict each other, naming the file
+  /// and the line or token.
   static Tokenizer load(const std::filesystem::path& model_folder, TokenizerFamily family);
 
   /// The ids of `text` without start and end token, however many they are. Special tokens written
@@ -54,8 +57,9 @@ class Tokenizer {
   /// `context_length` is negative or 1.
   Encoded encode(std::string_view text, int64_t context_length) const;
 
-  /// The text of `ids`: lower case, one blank between words, start and end tokens left out. Throws
-  /// kUsage on an id outside the vocabulary.
+  /// The text of `ids`, start and end tokens left out: in CLIP's families in lower case, with one
+  /// blank between words; in RoBERTa's as it was after cleaning. Throws kUsage on an id outside the
+  /// vocabulary.
   std::string decode(std::span<const int64_t> ids) const;
 
   int64_t start_token() const;
@@ -64,11 +68,13 @@ class Tokenizer {
   TokenizerFamily family() const { return family_; }
 
  private:
-  Tokenizer(std::shared_ptr<const BpeVocabulary> vocabulary, TokenizerFamily family)
-      : vocabulary_(std::move(vocabulary)), family_(family) {}
+  Tokenizer(std::shared_ptr<const BpeVocabulary> vocabulary, TokenizerFamily family,
+            const RobertaOptions& options)
+      : vocabulary_(std::move(vocabulary)), family_(family), options_(options) {}
 
   std::shared_ptr<const BpeVocabulary> vocabulary_;
   TokenizerFamily family_;
+  RobertaOptions options_;
 };
 
 }  // namespace paraclip

@@ -35,6 +35,25 @@ TEST(PackedText, PoolsAtTheFirstHighestIdOrTheFirstEndToken) {
   EXPECT_EQ(pooled_length(std::vector<int64_t>{8, 1, 2}, small_config(Pooling::kEndToken)), 1U);
 }
 
+TEST(PackedText, LeavesOutRobertasPaddingTokensWhereverTheyStand) {
+  TextConfig config = small_config(Pooling::kMean);
+  config.architecture = TextArchitecture::kRoberta;
+  config.pad_token = 1;
+  config.positions = 8;
+  const std::vector<std::vector<int64_t>> texts = {{0, 5, 1, 6, 2}, {0, 2, 1, 1}};
+  EXPECT_EQ(pooled_length(texts[1], config), 4U);
+  const PackedText packed = pack(texts, config);
+  EXPECT_TRUE(at::equal(packed.ids, at::tensor({0, 5, 6, 2, 0, 2}, at::kLong)));
+  EXPECT_TRUE(at::equal(packed.positions, at::tensor({2, 3, 4, 5, 2, 3}, at::kLong)));
+  EXPECT_TRUE(at::equal(packed.offsets, at::tensor({0, 4, 6}, at::kLong)));
+  EXPECT_EQ(packed.max_length, 4);
+
+  using Texts = std::vector<std::vector<int64_t>>;
+  EXPECT_THROW(pack(Texts{{1, 1}}, config), Error);
+  config.positions = 7;  // One less than 6 tokens need, whose first position is 2.
+  EXPECT_THROW(pack(texts, config), Error);
+}
+
 TEST(PackedText, RefusesWhatTheModelCannotTake) {
   const TextConfig config = small_config(Pooling::kEndToken);
   using Texts = std::vector<std::vector<int64_t>>;
