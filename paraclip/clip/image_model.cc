@@ -51,14 +51,14 @@ std::string vision_fingerprint(const VisionConfig& config,
   return fingerprint_of(tensors, fmt::format("{} {}", to_string(config.activation), config.heads));
 }
 
-ImageModel::ImageModel(const ModelFiles& files, const std::vector<NamedTensor>& tensors,
+ImageModel::ImageModel(const ModelFiles& files, std::vector<NamedTensor> tensors,
                        Precision precision)
     : path_(files.path),
       preprocessing_(read_preprocessing(files)),
       precision_(precision),
       width_(files.config.vision->projection_dim),
       fingerprint_(vision_fingerprint(*files.config.vision, tensors)),
-      tower_(*files.config.vision, tensors, precision) {}
+      tower_(*files.config.vision, std::move(tensors), precision) {}
 
 ImageModel ImageModel::load(const ModelSource& source, Precision precision) {
   const ModelFiles files = ModelFiles::open(source);

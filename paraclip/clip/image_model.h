@@ -36,7 +36,7 @@ class ImageModel {
   const std::string& fingerprint() const { return fingerprint_; }
 
  private:
-  ImageModel(const ModelFiles& files, const std::vector<NamedTensor>& tensors, Precision precision);
+  ImageModel(const ModelFiles& files, std::vector<NamedTensor> tensors, Precision precision);
 
   std::filesystem::path path_;
   Preprocessing preprocessing_;

@@ -106,8 +106,7 @@ at::Tensor VisionTower::forward(const at::Tensor& pixels) const {
 }
 
 PackedVisionTower::PackedVisionTower(const VisionConfig& config,
-                                     const std::vector<NamedTensor>& parameters,
-                                     Precision precision)
+                                     std::vector<NamedTensor> parameters, Precision precision)
     : config_(config),
       type_(precision == Precision::kBf16 ? at::kBFloat16 : at::kFloat),
       patches_(parameters[kPatchEmbedding].second.view({config.width, -1}), std::nullopt, type_),
@@ -120,6 +119,10 @@ PackedVisionTower::PackedVisionTower(const VisionConfig& config,
       projection_(parameters[parameters.size() - kProjection].second, std::nullopt, at::kFloat) {
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     blocks_.emplace_back(block_config(config), block_tensors(parameters, layer), type_);
+    // One at a time, so that both forms of all blocks are never in memory together.
+    for (size_t i = 0; i < kBlockSize; ++i) {
+      parameters[kFirstBlock + static_cast<size_t>(layer) * kBlockSize + i].second.reset();
+    }
   }
 }
 

@@ -38,9 +38,9 @@ class VisionTower {
 /// The same encoder for inference alone: weights packed once, in float32 or bfloat16.
 class PackedVisionTower {
  public:
-  /// `parameters` as for VisionTower. Matrices are copied, vectors shared: not for a tower that is
-  /// being trained.
-  PackedVisionTower(const VisionConfig& config, const std::vector<NamedTensor>& parameters,
+  /// `parameters` as for VisionTower; moved in, each is freed as soon as it is packed. Matrices are
+  /// copied, vectors shared: not for a tower that is being trained.
+  PackedVisionTower(const VisionConfig& config, std::vector<NamedTensor> parameters,
                     Precision precision);
 
   /// As VisionTower::forward(), float32 in and out, without gradients.
