@@ -18,9 +18,10 @@
 namespace paraclip {
 namespace {
 
-// The reference allows 100 MB. This is room for 100,000 tensors, thirty times those of the largest
-// CLIP, and keeps what a hostile header costs below a second and 200 MB.
-constexpr uint64_t kMaxHeader = 16'000'000;
+// The reference allows 100 MB. This is room for some 30,000 tensors, twenty times those of the
+// largest CLIP, and keeps what a hostile header costs well below a second and 200 MB.
+constexpr uint64_t kMaxHeader = 4'000'000;
+constexpr size_t kMaxName = 1024;
 constexpr size_t kMaxRank = 64;  // Of a torch tensor.
 constexpr std::string_view kMetadata = "__metadata__";
 constexpr std::string_view kIncomplete = "perhaps an incomplete download";
@@ -113,6 +114,10 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   }
 
   bool key(std::string& value) override {
+    if (value.size() > kMaxName) {
+      fail(ErrorKind::kData, "{}: the header has a name of {} bytes, expected at most {}", path_,
+           value.size(), kMaxName);
+    }
     if (depth_ == 1) {
       name_ = value;
       if (tensors.contains(value) || (value == kMetadata && std::exchange(has_metadata_, true))) {

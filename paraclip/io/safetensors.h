@@ -31,7 +31,7 @@ struct TensorInfo {
 ///
 /// The format and the order of the checks are those of the reference implementation
 /// (https://github.com/huggingface/safetensors, safetensors/src/tensor.rs); a key that appears
-/// twice, which parsers resolve differently, is refused as well, and so is a header of more than 16
+/// twice, which parsers resolve differently, is refused as well, and so is a header of more than 4
 /// MB (the reference: 100 MB), which no model needs. Copies share the mapping.
 class SafetensorsFile {
  public:

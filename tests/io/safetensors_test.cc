@@ -237,7 +237,7 @@ std::vector<Corrupt> corrupt_files() {
   return {
       {"Empty", "", {"0 bytes", "too few", "incomplete download"}},
       {"SevenBytes", "1234567", {"7 bytes", "too few"}},
-      {"HeaderTooLarge", size_prefix(16'000'001) + "{}", {"16000001 bytes", "at most 16000000"}},
+      {"HeaderTooLarge", size_prefix(4'000'001) + "{}", {"4000001 bytes", "at most 4000000"}},
       {"NotThisFormat", "PK\x03\x04 a zip archive", {"not a safetensors file"}},
       {"LargestSize", size_prefix(UINT64_MAX) + "{}", {"18446744073709551615"}},
       {"HeaderBeyondTheFile",
@@ -249,6 +249,7 @@ std::vector<Corrupt> corrupt_files() {
       {"JunkBehindJson", raw("{} x"), {"the header is not valid JSON"}},
       {"HeaderIsAList", raw("[]"), {"the header is a list"}},
       {"HeaderIsAString", raw("\"x\""), {"the header is a string"}},
+      {"LongName", raw("{\"" + std::string(2000, 'x') + "\":1}"), {"a name of 2000 bytes"}},
       {"NestingBomb", raw(std::string(1'000'000, '[')), {"the header is a list"}},
       {"ObjectBomb", raw(R"({"a":{"dtype":{"b":{"c":)"), {"\"dtype\" of 'a' is an object"}},
       {"ListBomb", raw(R"({"a":{"shape":[[[[)"), {"\"shape\" of 'a' is a list"}},
