@@ -15,7 +15,7 @@
 namespace paraclip {
 namespace {
 
-constexpr size_t kMaxMembers = 100'000;
+constexpr size_t kMaxMembers = 30'000;
 constexpr size_t kMaxName = 1024;
 
 // The mapping as minizip reads it.
@@ -71,7 +71,7 @@ class Directory {
     unzGetGlobalInfo64(zip_.get(), &info);
     if (info.number_entry == 0) return members;
     for (; status == UNZ_OK; status = unzGoToNextFile(zip_.get())) {
-      if (members.size() == kMaxMembers) malformed("it has more than 100000 members");
+      if (members.size() == kMaxMembers) malformed("it has more than 30000 members");
       auto [name, member] = current();
       if (!members.emplace(std::move(name), member).second) malformed("it has two of one name");
     }
