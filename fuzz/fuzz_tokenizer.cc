@@ -2,7 +2,10 @@
 
 #include "paraclip/base/error.h"
 #include "paraclip/clip/bpe_files.h"
+#include "paraclip/clip/roberta_words.h"
+#include "paraclip/clip/text_cleaning.h"
 #include "paraclip/clip/tokenizer.h"
+#include "paraclip/clip/unicode.h"
 
 #include <cstdlib>
 
@@ -19,6 +22,22 @@ void encode(std::string_view text, paraclip::TokenizerFamily family) {
   const auto ids = tokenizer.encode(text);
   check(cut.truncated == (ids.size() + 2 > 16));
   tokenizer.decode(ids);  // Throws where an id is outside the vocabulary.
+}
+
+// RoBERTa's tokens over a vocabulary of bytes alone, which spell the cleaned text.
+void encode_roberta(std::string_view text) {
+  static const paraclip::BpeVocabulary vocabulary = [] {
+    std::vector<std::string> tokens = {"<s>", "<pad>", "</s>", "<unk>", "<mask>"};
+    for (const paraclip::ByteSymbol& entry : paraclip::byte_symbols())
+      tokens.push_back(paraclip::encode_utf8({&entry.symbol, 1}));
+    return paraclip::BpeVocabulary(paraclip::BpeKind::kRoberta, std::move(tokens), {}, "bytes");
+  }();
+  const std::string cleaned = paraclip::clean_roberta(text);
+  std::vector<int64_t> ids;
+  paraclip::append_roberta(cleaned, {}, vocabulary, ids);
+  std::string spelled;
+  for (const int64_t id : ids) spelled += vocabulary.bytes(static_cast<int32_t>(id));
+  check(spelled == cleaned);
 }
 
 void read_merges(std::string_view text) {
@@ -38,6 +57,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   encode(text, paraclip::TokenizerFamily::kOpenClip);
   encode(text, paraclip::TokenizerFamily::kHf);
+  encode_roberta(text);
   read_merges(text);
   return 0;
 }
