@@ -2,7 +2,7 @@
 """Image embeddings of full-size models with random weights: paraclip's against open_clip's and transformers' own.
 
     .deps/references/bin/python scripts/compare_image_embeddings.py --program BUILD/paraclip \\
-        --dump BUILD/tests/clip/dump_image_embeddings --photos FOLDER
+        --dump BUILD/tests/clip/dump_embeddings --photos FOLDER
 
 Each reference makes its model, saves it, and embeds the photos with its own preprocessing. `paraclip embed` reads what was
 saved and embeds the same files. Then both towers of a tiny model in either form are trained a few steps by `paraclip train`,
@@ -104,7 +104,8 @@ def embed_paraclip(program, folder, photos, out, precision):
 def dump_paraclip(program, folder, files, precision, width):
     rows = []
     for start in range(0, len(files), 8):
-        out = subprocess.run([program, folder, precision, *files[start:start + 8]], check=True, stdout=subprocess.PIPE).stdout
+        command = [program, folder, "-", precision, "images", *files[start:start + 8]]
+        out = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
         rows.append(np.frombuffer(out, dtype=np.float32).reshape(-1, width))
     return torch.from_numpy(np.concatenate(rows))
 

@@ -55,7 +55,10 @@ Json train(Trainer& trainer, const TrainOptions& options) {
     losses.push_back(report.loss);
     norms.push_back(report.grad_norm);
   }
-  return {{"losses", losses}, {"norms", norms}};
+  Json result = Json::object();
+  result["losses"] = losses;
+  result["norms"] = norms;
+  return result;
 }
 
 void run(const std::vector<std::string>& arguments) {
@@ -63,7 +66,7 @@ void run(const std::vector<std::string>& arguments) {
   if (arguments[1] != "-") source.activation = parse_activation(arguments[1], "ACTIVATION");
   const fs::path data = arguments[2];
   const bool trains = arguments.size() == 7;
-  const fs::path output = trains ? arguments[6] : data / "unused";
+  const fs::path output = trains ? fs::path(arguments[6]) : data / "unused";
   TrainOptions options;
   options.output = output;
   options.batch_size = std::stoll(arguments[3]);
@@ -86,7 +89,7 @@ void run(const std::vector<std::string>& arguments) {
   }
   result["samples"] = Json::array();
   for (int64_t step = 0; step < trainer.total_steps(); ++step) {
-    result["samples"].push_back(trainer.samples_of(step));
+    result["samples"].push_back(Json(trainer.samples_of(step)));
   }
   fmt::print("{}\n", dump_json(result));
 }
