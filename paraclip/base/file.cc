@@ -130,6 +130,10 @@ MappedFile::~MappedFile() {
   if (size_ > 0) ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
+void MappedFile::release_pages() const {
+  if (size_ > 0) ::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+}
+
 std::string read_file(const fs::path& path) { return std::string(MappedFile::open(path)->text()); }
 
 AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)) {

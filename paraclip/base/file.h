@@ -24,6 +24,9 @@ class MappedFile {
 
   const std::filesystem::path& path() const { return path_; }
   std::span<const std::byte> bytes() const { return {data_, size_}; }
+  /// Lets go of the pages that were read, which count as this process's memory; what is read again
+  /// comes from the system's cache.
+  void release_pages() const;
   std::string_view text() const { return {reinterpret_cast<const char*>(data_), size_}; }
 
  private:

@@ -124,6 +124,10 @@ std::vector<NamedTensor> read_tensors(const ModelFiles& files,
     const at::Tensor copy = at::empty(entry.shape, at::kFloat);
     copy.copy_(join(files, entry));
     tensors.emplace_back(entry.name, copy);
+    // Otherwise the file would be in memory a second time when all of it is read.
+    for (const std::string& name : entry.names(files.config.family)) {
+      if (const auto* read = files.need_weights().entry(name)) read->release();
+    }
   }
   return tensors;
 }

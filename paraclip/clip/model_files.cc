@@ -33,13 +33,20 @@ ClipConfig read_config(const fs::path& file, ModelFamily family) {
                                     : ClipConfig::parse_open_clip(std::move(json), file.string());
 }
 
-// Folders of the hub hold other things' config.json beside open_clip's files.
+// Folders of the hub can hold another thing's config.json beside open_clip's files.
+bool is_another_models(const fs::path& config, ModelFamily family) {
+  if (family != ModelFamily::kHf) return false;
+  const std::string type = json_string_or(read_json(config), "model_type", "", config.string());
+  return type != "clip" && type != "clip_text_model";
+}
+
 std::optional<ModelFamily> family_of_folder(const fs::path& folder) {
   std::optional<ModelFamily> found;
   for (const ModelFamily family : {ModelFamily::kHf, ModelFamily::kOpenClip}) {
-    if (!fs::exists(folder / config_file_name(family))) continue;
-    if (find_weights(folder, family)) return family;
-    if (!found) found = family;
+    const fs::path config = folder / config_file_name(family);
+    if (!fs::exists(config)) continue;
+    if (find_weights(folder, family) && !is_another_models(config, family)) return family;
+    if (!found || family == ModelFamily::kOpenClip) found = family;
   }
   return found;
 }
@@ -101,6 +108,8 @@ ModelFiles open_file(const ModelSource& source) {
     return files;
   }
   files.config_source = kOwnShapes;
+  // What is wrong with the weights comes before what is missing beside them.
+  files.config = infer_config(*files.weights, source.activation.value_or(Activation::kQuickGelu));
   const bool archive = files.weights->file().format() == TensorFormat::kTorchScript;
   if (!archive && !source.activation) {
     fail(ErrorKind::kUsage,
@@ -109,7 +118,6 @@ ModelFiles open_file(const ModelSource& source) {
          "(LAION-2B, DataComp), or put the model's {} beside it",
          source.path.string(), config_file_name(family));
   }
-  files.config = infer_config(*files.weights, source.activation.value_or(Activation::kQuickGelu));
   if (files.config.vision) files.config.json = written_config(files.config);
   if (archive && source.activation == Activation::kGelu) {
     fail(ErrorKind::kUsage,

@@ -41,6 +41,9 @@ class SafetensorsFile {
 
   const std::filesystem::path& path() const { return file_->path(); }
 
+  /// As MappedFile::release_pages().
+  void release_pages() const { file_->release_pages(); }
+
   /// The names of all tensors, sorted.
   const std::vector<std::string>& names() const { return names_; }
 

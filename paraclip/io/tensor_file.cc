@@ -59,7 +59,8 @@ TensorFile read_safetensors(const fs::path& path) {
   std::map<std::string, TensorFile::Entry> entries;
   for (const std::string& name : file->names()) {
     entries[name] = {file->shape(name), file->dtype(name),
-                     [file, name] { return file->tensor(name); }};
+                     [file, name] { return file->tensor(name); },
+                     [file] { file->release_pages(); }};
   }
   return TensorFile(path, TensorFormat::kSafetensors, std::move(entries));
 }

@@ -31,6 +31,7 @@ class TensorFile {
     std::vector<int64_t> shape;  ///< Empty for a scalar.
     std::string dtype;           ///< As safetensors spell it: "F32", "F16", "BF16", "I64", ...
     std::function<at::Tensor()> view;  ///< A view of the mapping, or a copy where that cannot be.
+    std::function<void()> release;     ///< Lets go of the pages of its file that were read so far.
   };
 
   /// Opens `path`, of whichever format its first bytes show it to be; an index of shards

@@ -136,6 +136,7 @@ class TensorReader {
     TensorFile::Entry entry;
     entry.shape = tensor.shape;
     entry.dtype = safetensors_dtype(tensor.type);
+    entry.release = [file = pickle_.file] { file->release_pages(); };
     entry.view = [file = pickle_.file, tensor = std::move(tensor)] { return view(file, tensor); };
     if (!entries_.emplace(std::move(name), std::move(entry)).second) error("appears twice");
   }

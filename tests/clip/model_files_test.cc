@@ -63,7 +63,7 @@ ModelWeights weights_of(const ClipConfig& config) {
         std::swap(shape[0], shape[1]);
       }
       if (parts.size() > 1) shape[0] /= static_cast<int64_t>(parts.size());
-      entries[name] = {shape, "F32", {}};
+      entries[name] = {shape, "F32", {}, {}};
     }
   }
   return ModelWeights(TensorFile("model.pt", TensorFormat::kTorch, std::move(entries)));
@@ -101,8 +101,8 @@ TEST(ModelFiles, PrefixesOfWrappersAreNoDifference) {
 }
 
 TEST(ModelFiles, TwoTensorsOfOneNameAreRefused) {
-  std::map<std::string, TensorFile::Entry> entries = {{"module.ln_final.bias", {{4}, "F32", {}}},
-                                                      {"ln_final.bias", {{4}, "F32", {}}}};
+  std::map<std::string, TensorFile::Entry> entries = {
+      {"module.ln_final.bias", {{4}, "F32", {}, {}}}, {"ln_final.bias", {{4}, "F32", {}, {}}}};
   const TensorFile file("model.pt", TensorFormat::kTorch, entries);
   const std::string error = error_of([&] { const ModelWeights weights(file); });
   EXPECT_NE(error.find("'ln_final.bias' and 'module.ln_final.bias' are the same"),
@@ -119,6 +119,18 @@ TEST(ModelFiles, AFileTakesTheConfigurationBesideIt) {
     EXPECT_EQ(ImageModel::load(file).fingerprint(),
               ImageModel::load(file.parent_path()).fingerprint());
   }
+}
+
+// What open_clip's training and huggingface_hub leave in one folder.
+TEST(ModelFiles, AnotherKindOfConfigJsonDoesNotHideAnOpenClipModel) {
+  const test::TemporaryFolder folder;
+  fs::copy(kOpenClip, folder / "model", fs::copy_options::recursive);
+  fs::copy(kHf / "model.safetensors", folder / "model" / "model.safetensors");
+  write_file_atomic(folder / "model" / "config.json", R"({"model_type": "roberta"})");
+  EXPECT_EQ(ModelFiles::open(folder / "model").config.family, ModelFamily::kOpenClip);
+  fs::copy(kHf / "config.json", folder / "model" / "config.json",
+           fs::copy_options::overwrite_existing);
+  EXPECT_EQ(ModelFiles::open(folder / "model").config.family, ModelFamily::kHf);
 }
 
 TEST(ModelFiles, WeightsAloneNeedTheActivation) {
@@ -229,7 +241,7 @@ TEST(InferConfig, OtherModelsAreRefusedByName) {
   std::map<std::string, TensorFile::Entry> entries = weights_of(config).file().entries();
   const auto error_with = [&](const std::string& name) {
     auto more = entries;
-    more[name] = {{1}, "F32", {}};
+    more[name] = {{1}, "F32", {}, {}};
     const ModelWeights weights(TensorFile("model.pt", TensorFormat::kTorch, more));
     return error_of([&] { infer_config(weights, Activation::kGelu); });
   };
