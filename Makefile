@@ -26,11 +26,12 @@ parity: build
 	@scripts/setup --references
 	@scripts/parity
 
-# Speed beside the peers', on PHOTOS (JPEGs): nothing else should run meanwhile.
+# Speed and memory beside the peers', on PHOTOS (JPEGs): nothing else should run meanwhile.
 PHOTOS := ../shared/data/flickr8k/images
 bench: build
 	@scripts/setup --references
 	@.deps/references/bin/python bench/embed_images.py --program build/release/paraclip --photos $(PHOTOS)
+	@.deps/references/bin/python bench/load_model.py --program build/release/paraclip
 
 asan tsan: setup
 	@cmake --preset $@ --log-level=WARNING

@@ -32,7 +32,7 @@ void apply_common_options(const CommonOptions& options) {
 CLI::Option* add_model_option(CLI::App& app, ModelOption& option, const std::string& flag) {
   app.add_option("--activation", option.activation,
                  "quick_gelu or gelu, for weights that come without a configuration")
-      ->check(CLI::IsMember({"quick_gelu", "gelu"}).description(""));
+      ->check(CLI::IsMember({"", "quick_gelu", "gelu"}).description(""));
   return app.add_option(flag, option.name, "CLIP folder, file of weights, or hf:ORG/NAME[@REV]");
 }
 

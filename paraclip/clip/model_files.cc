@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 // The best first.
 std::span<const char* const> weights_names(ModelFamily family) {
   static constexpr const char* kHf[] = {"model.safetensors", "model.safetensors.index.json",
-                                        "pytorch_model.bin"};
+                                        "pytorch_model.bin", "pytorch_model.bin.index.json"};
   static constexpr const char* kOpenClip[] = {"open_clip_model.safetensors",
                                               "open_clip_pytorch_model.bin"};
   if (family == ModelFamily::kHf) return kHf;
