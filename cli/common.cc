@@ -30,10 +30,9 @@ void apply_common_options(const CommonOptions& options) {
 }
 
 CLI::Option* add_model_option(CLI::App& app, ModelOption& option, const std::string& flag) {
-  app.add_option("--activation", option.activation,
-                 "quick_gelu or gelu, for weights that come without a configuration")
+  app.add_option("--activation", option.activation, "quick_gelu or gelu, where no config says it")
       ->check(CLI::IsMember({"", "quick_gelu", "gelu"}).description(""));
-  return app.add_option(flag, option.name, "CLIP folder, file of weights, or hf:ORG/NAME[@REV]");
+  return app.add_option(flag, option.name, "Folder, weights, or hf:ORG/NAME[@REV]");
 }
 
 ModelSource find_model(const ModelOption& option, const CommonOptions& common) {
