@@ -20,6 +20,7 @@ import ftfy
 import tokenizers
 import transformers
 from open_clip.tokenizer import HFTokenizer, whitespace_clean
+from real_captions import captions
 
 # Blocks of Unicode, by their first and last code point, and pieces that the two programs might take apart differently.
 BLOCKS = [(0x20, 0x7E), (0x80, 0xFF), (0x100, 0x24F), (0x300, 0x36F), (0x370, 0x52F), (0x590, 0x6FF), (0x900, 0x97F), (0xE00, 0xE7F),
@@ -29,14 +30,6 @@ PIECES = ["<s>", "</s>", "<pad>", "<unk>", "<mask>", " <mask>", "  <mask> ", "<M
           "\t", "\r", "\v", "\f", "\x1c", "\x85", "\xa0", "\u2028", "\u3000", "\u200b", "\u200d", "\ufeff", "\x00", "\x1b[31m", "&amp;",
           "&amp;lt;s&amp;gt;", "&lt;mask&gt;", "&nbsp;", "&#32;", "&#x1c;", "&EACUTE;", "&eacute", "madeupword0000", "\U0001F468\u200d\U0001F469\u200d\U0001F467",
           "\u201cquoted\u201d", "\u2019s", "1234567890", "a" * 300, "\u0130", "\u03a3", "\ufb01"]
-
-
-def captions(data):
-    texts = [line.split("\t")[0] for line in (data / "cc3m_val/Validation_GCC-1.1.0-Validation.tsv").read_text("utf-8").split("\n")]
-    texts += [a["caption"] for a in json.loads((data / "coco_captions_val2017/captions_val2017.json").read_text())["annotations"]]
-    for part in ("train", "dev"):
-        texts += [line.split("\t")[1] for line in (data / f"flickr8k/captions_{part}.tsv").read_text("utf-8").split("\n")[1:] if line]
-    return [text for text in texts if text.strip() and "\n" not in text]
 
 
 def random_texts(count):

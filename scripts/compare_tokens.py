@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Token ids of the lines of files: paraclip's against open_clip's and transformers' own."""
+"""Token ids of real captions: paraclip's against open_clip's and transformers' own.
+
+    .deps/references/bin/python scripts/compare_tokens.py --program build/release/paraclip --model ../shared/models/flickr8k-base \\
+        --data ../shared/data
+"""
 
 import argparse
-import itertools
 import pathlib
 import subprocess
 import sys
 
-
-def lines_of(files, limit):
-    texts = itertools.chain.from_iterable(f.read_text(encoding="utf-8").split("\n") for f in files)
-    return list(itertools.islice((t for t in texts if t.strip()), limit))
+from real_captions import captions
 
 
 def ours(program, model, family, texts):
@@ -32,13 +32,12 @@ def theirs(family, model, texts):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--limit", type=int, default=50000)
-    parser.add_argument("files", nargs="+", type=pathlib.Path)
+    parser.add_argument("--data", required=True, type=pathlib.Path)
     args = parser.parse_args()
-    texts = lines_of(args.files, args.limit)
+    texts = captions(args.data)
     failed = False
     for family in ("open_clip", "hf"):
         mine = ours(args.program, args.model, family, texts)
