@@ -21,7 +21,7 @@ const fs::path kGolden = fs::path(PARACLIP_SOURCE_DIR) / "tests/golden";
 
 class ModelFormsTest : public testing::Test {
  protected:
-  void SetUp() override { at::set_num_threads(2); }
+  void SetUp() override { at::set_num_threads(1); }
 
   // Embeddings of the golden triples' images, of any width.
   ImageEmbeddings images_of_width(int64_t width) {
