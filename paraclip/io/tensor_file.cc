@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
 #include <memory>
 #include <set>
 #include <string_view>
@@ -54,6 +55,15 @@ std::string_view impostor(std::string_view bytes) {
   return {};
 }
 
+// The length of a header, which may begin as any other format does, and the header's brace.
+bool begins_as_safetensors(std::string_view bytes) {
+  constexpr uint64_t kMaxHeader = 100'000'000;  // Of the format.
+  uint64_t length = 0;
+  if (bytes.size() <= sizeof length) return false;
+  std::memcpy(&length, bytes.data(), sizeof length);
+  return length <= kMaxHeader && bytes[sizeof length] == '{';
+}
+
 TensorFile read_safetensors(const fs::path& path) {
   const auto file = std::make_shared<const SafetensorsFile>(SafetensorsFile::open(path));
   std::map<std::string, TensorFile::Entry> entries;
@@ -68,12 +78,12 @@ TensorFile read_safetensors(const fs::path& path) {
 TensorFile read_file_of_tensors(const fs::path& path) {
   const auto file = MappedFile::open(path);
   const std::string_view bytes = file->text();
+  if (begins_as_safetensors(bytes)) return read_safetensors(path);
   if (const std::string_view found = impostor(bytes); !found.empty()) {
     fail(ErrorKind::kData, "{}: expected safetensors or a file of torch.save, but {}",
          path.string(), found);
   }
   if (bytes.starts_with("PK")) return read_torch_zip(file);
-  // Read as the length of a header, a pickle's first bytes mean more than fits this file.
   if (bytes.starts_with("\x80\x02") || bytes.starts_with("\x80\x03") ||
       bytes.starts_with("\x80\x04") || bytes.starts_with("\x80\x05")) {
     return read_torch_stream(file);

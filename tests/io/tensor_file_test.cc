@@ -28,6 +28,17 @@ TEST(TensorFile, ReadsSafetensors) {
                [&] { file.tensor("f33"); });
 }
 
+// The length of a header may read as the first bytes of a pickle, a zip archive or gzip.
+TEST(TensorFile, TakesNoHeaderForAnotherFormat) {
+  const TemporaryFolder folder;
+  for (const uint64_t length : {0x0280U, 0x0480U, 0x4b50U, 0x088b1fU}) {
+    std::string header = R"({"x":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}})";
+    header.resize(length, ' ');
+    put(folder / "a", test::raw_bytes(length) + header + "\x07");
+    expect_same(TensorFile::open(folder / "a").tensor("x"), at::tensor({7}, at::kByte));
+  }
+}
+
 TEST(TensorFile, NamesItsFormats) {
   EXPECT_EQ(to_string(TensorFormat::kSafetensors), "safetensors");
   EXPECT_EQ(to_string(TensorFormat::kSharded), "sharded");
