@@ -1,5 +1,7 @@
 #pragma once
 
+#include "paraclip/base/error.h"
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -38,6 +40,17 @@ inline std::filesystem::path shared_folder() {
 
 /// The program under test, for tests that run it as a user would.
 inline std::string program() { return PARACLIP_PROGRAM; }
+
+/// What `work` throws as an Error says, or "no error".
+template <class Work>
+std::string error_of(const Work& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
 
 }  // namespace paraclip::test
 

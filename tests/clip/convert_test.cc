@@ -1,6 +1,5 @@
 #include "paraclip/clip/convert.h"
 
-#include "paraclip/base/error.h"
 #include "paraclip/base/file.h"
 #include "paraclip/clip/checkpoint.h"
 #include "paraclip/clip/image_model.h"
@@ -17,18 +16,9 @@ namespace paraclip {
 namespace {
 
 namespace fs = std::filesystem;
+using test::error_of;
 
 const fs::path kGolden = fs::path(PARACLIP_SOURCE_DIR) / "tests/golden/vision";
-
-template <class Work>
-std::string error_of(const Work& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 std::set<std::string> files_in(const fs::path& folder) {
   std::set<std::string> names;

@@ -2,7 +2,6 @@
 
 #include "paraclip/clip/model_files.h"
 
-#include "paraclip/base/error.h"
 #include "paraclip/base/file.h"
 #include "paraclip/clip/image_model.h"
 #include "paraclip/clip/text_model.h"
@@ -17,20 +16,11 @@ namespace paraclip {
 namespace {
 
 namespace fs = std::filesystem;
+using test::error_of;
 
 const fs::path kGolden = fs::path(PARACLIP_SOURCE_DIR) / "tests/golden/vision/quick_gelu";
 const fs::path kOpenClip = kGolden / "open_clip";
 const fs::path kHf = kGolden / "hf";
-
-template <class Work>
-std::string error_of(const Work& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 // The weights of `model` in a file of their own, under names that `rename` makes; no name, no
 // tensor.

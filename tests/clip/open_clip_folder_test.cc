@@ -1,6 +1,5 @@
 // What is wrong with an open_clip folder is named.
 
-#include "paraclip/base/error.h"
 #include "paraclip/base/file.h"
 #include "paraclip/clip/image_model.h"
 #include "paraclip/clip/text_model.h"
@@ -15,19 +14,10 @@ namespace paraclip {
 namespace {
 
 namespace fs = std::filesystem;
+using test::error_of;
 
 const fs::path kGolden = fs::path(PARACLIP_SOURCE_DIR) / "tests/golden/vision/quick_gelu/open_clip";
 constexpr const char* kWeights = "open_clip_model.safetensors";
-
-template <class Work>
-std::string error_of(const Work& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 std::string load_error(const fs::path& folder) {
   return error_of([&] {
