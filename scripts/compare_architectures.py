@@ -31,12 +31,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import transformers
 from PIL import Image
 from safetensors.torch import load_file
 
 import parity_models
 import parity_training
+import real_captions
 
 # The order of the columns.
 TOLERANCES = {"ids": 0, "text": 2e-6, "image": 2e-6, "loss": 1e-5, "grad": 5e-5, "steps": 5e-5, "back": 0, "other": 2e-6,
@@ -141,7 +141,8 @@ class Comparison:
     def compare_training(self):
         checkpoint, data, output = self.checkpoint, self.work / "data", self.work / "output"
         records, images = parity_training.write_data(data, self.inputs.triples, STEPS * self.batch, self.text_rows.shape[1])
-        ours = parity_training.dump(self.args.build / "tests/train/dump_training", checkpoint, data, self.batch, RATE, WARMUP, output)
+        program = self.args.build / "tests/train/dump_training"
+        ours = parity_training.dump(program, checkpoint, data, self.batch, RATE, WARMUP, output)
         self.compare_tuned(output / "tuned")
         gradients = load_file(output / "gradients.safetensors")
         trainer = parity_training.Trainer(checkpoint.reference, records, images, RATE, WARMUP, STEPS)
@@ -207,11 +208,9 @@ def remove(folder):
 
 class Inputs:
     def __init__(self, data, work):
-        lines = [line.split("\t")[0] for line in (data / "cc3m_val/Validation_GCC-1.1.0-Validation.tsv").read_text().splitlines()]
-        flickr = [line.split("\t")[1] for line in (data / "flickr8k/captions_train.tsv").read_text().splitlines()[1:]]
+        self.all_captions = real_captions.captions(data)
+        self.captions = self.all_captions[:: len(self.all_captions) // CAPTIONS][:CAPTIONS]
         self.triples = data / "flickr8k/triples_llm.jsonl"
-        self.captions = [text for pair in zip(lines, flickr) for text in pair][:CAPTIONS]
-        self.all_captions = lines + flickr
         self.photos = []
         for number, photo in enumerate(sorted((data / "flickr8k/images").rglob("*.jpg"))[:8]):
             self.photos.append(work / f"{number}.jpg")  # Not square, so that they are resized and cropped.
@@ -246,8 +245,7 @@ def main():
     parser.add_argument("--keep", type=Path, help="work in this folder and leave the checkpoints there")
     args = parser.parse_args()
     args.build, args.data = args.build.resolve(), args.data.resolve()
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    parity_models.quiet()
     names = [name for name in parity_models.CHECKPOINTS
              if not args.only or any(part.strip() in name for part in args.only.split(","))]
     if not names:

@@ -33,16 +33,19 @@ def main():
     parser.add_argument("--data", required=True, type=Path)
     args = parser.parse_args()
     build, triples = args.build.resolve(), args.data.resolve() / "flickr8k/triples_llm.jsonl"
+    parity_models.quiet()
     with tempfile.TemporaryDirectory() as work:
         os.chdir(work)
         data, output = Path("data"), Path("output")
         checkpoint = parity_models.folder_form("ViT-B-32")(Path(work))
         records, images = parity_training.write_data(data, triples, STEPS * BATCH, 512)
         order = parity_training.dump(build / "tests/train/dump_training", checkpoint, data, BATCH, RATE, WARMUP)["samples"]
-        subprocess.run([build / "paraclip", "train", "--quiet", *checkpoint.options(), "--triples", data / "triples.jsonl",
-                        "--image-embeddings", data / "embeddings", "-o", output, "--batch-size", str(BATCH), "--epochs", "1", "--lr",
-                        str(RATE), "--warmup", str(WARMUP), "--log-every", "1"], check=True, stdout=subprocess.DEVNULL)
-        ours = [record for record in map(json.loads, (output / "metrics.jsonl").read_text().splitlines()) if record["kind"] == "train"]
+        command = [build / "paraclip", "train", "--quiet", *checkpoint.options(), "--triples", data / "triples.jsonl",
+                   "--image-embeddings", data / "embeddings", "-o", output, "--batch-size", BATCH, "--epochs", 1, "--lr", RATE,
+                   "--warmup", WARMUP, "--log-every", 1]
+        subprocess.run([str(part) for part in command], check=True, stdout=subprocess.DEVNULL)
+        records_of_steps = map(json.loads, (output / "metrics.jsonl").read_text().splitlines())
+        ours = [record for record in records_of_steps if record["kind"] == "train"]
 
         print(f"`paraclip train`, ViT-B/32, batch {BATCH}, against open_clip's ClipLoss three times, AdamW and schedule:\n")
         print("step  loss, paraclip  loss, open_clip  gradient norm, paraclip  open_clip", flush=True)

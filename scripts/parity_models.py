@@ -3,7 +3,9 @@ library makes, saves and runs each; used by compare_architectures.py and compare
 
 import argparse
 import json
+import logging
 import re
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -45,6 +47,13 @@ class Checkpoint:
 
     def options(self):
         return ["--model", self.path] + ([] if self.activation == "-" else ["--activation", self.activation])
+
+
+def quiet():
+    """The libraries say of every model that its weights are random, and that tracing is old."""
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    transformers.utils.logging.disable_progress_bar()
 
 
 def canonical(name):

@@ -1,4 +1,4 @@
-"""ParaCLIP's training step with the references' own parts: open_clip's ClipLoss three times, torch's AdamW, open_clip's schedule."""
+"""ParaCLIP's training step with the references' own parts: open_clip's ClipLoss three times and its schedule, torch's AdamW."""
 
 import json
 import math
