@@ -2,8 +2,11 @@
 
 #include "paraclip/base/error.h"
 #include "paraclip/clip/config_json.h"
+#include "paraclip/clip/model_card.h"
 
 #include <gtest/gtest.h>
+
+#include <tuple>
 
 namespace paraclip {
 namespace {
@@ -88,6 +91,35 @@ TEST(ClipConfig, TextOnlyJsonDescribesTheSameTower) {
   EXPECT_EQ(text.text.projection_dim, 64);
   EXPECT_EQ(text.text.activation, Activation::kGelu);
   EXPECT_EQ(text.text.pooling, Pooling::kHighestId);
+}
+
+// open_clip's ViT-H-14 and bigG-14, whose heads are not 64 wide and whose MLP is not 4 times.
+TEST(ClipConfig, BothFormsSayTheSameOfEveryWidth) {
+  for (const auto& [width, heads, mlp] : {std::tuple(768, 12, 3072), std::tuple(1280, 16, 5120),
+                                          std::tuple(1408, 16, 6144), std::tuple(1664, 16, 8192)}) {
+    ClipConfig config;
+    config.vision = VisionConfig();
+    config.vision->width = width;
+    config.vision->heads = heads;
+    config.vision->mlp_width = mlp;
+    const ClipConfig open_clip = ClipConfig::parse_open_clip(
+        open_clip_config_json(config, SpecialTokens(), Preprocessing()), "test");
+    const ClipConfig hf = ClipConfig::parse_hf(hf_config_json(config, SpecialTokens()), "test");
+    for (const ClipConfig* read : {&open_clip, &hf}) {
+      ASSERT_TRUE(read->vision);
+      EXPECT_EQ(read->vision->width, width);
+      EXPECT_EQ(read->vision->heads, heads);
+      EXPECT_EQ(read->vision->mlp_width, mlp);
+      EXPECT_EQ(read->vision->activation, Activation::kQuickGelu);
+    }
+  }
+}
+
+TEST(ModelCard, ABarOrALineBreakDoesNotEndACell) {
+  ModelCard card;
+  card.tables.push_back({"Training", {"option", "value"}, {{"a|b", "c\nd"}}});
+  const std::string text = card.to_markdown();
+  EXPECT_NE(text.find("| a\\|b | c d |\n"), std::string::npos) << text;
 }
 
 }  // namespace
