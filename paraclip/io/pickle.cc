@@ -14,7 +14,7 @@ using Kind = PickleValue::Kind;
 // The pickle of a checkpoint with optimizer state takes some 35 instructions and 15 values a
 // tensor. These bound what a hostile one costs to some 100 MB.
 constexpr size_t kMaxInstructions = 2'000'000;
-constexpr size_t kMaxValues = 400'000;
+constexpr size_t kMaxValues = 300'000;
 constexpr size_t kMaxPrintable = 100;
 
 class Reader {

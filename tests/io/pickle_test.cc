@@ -168,7 +168,7 @@ std::vector<Malformed> malformed() {
       {"NewobjEx", pickle(bag + ")}\x92"), "instruction 0x92"},
       {"TextPersistentId", pickle("P1\n"), "instruction 0x50 ('P')"},
       {"OutOfBand", pickle("\x97"), "instruction 0x97"},
-      {"Values", pickle("("s + std::string(1'000'000, ']') + "l"), "more than 400000 values"},
+      {"Values", pickle("("s + std::string(1'000'000, ']') + "l"), "more than 300000 values"},
       {"Instructions", pickle("N("s + std::string(3'000'000, 'N') + "l"),
        "more than 2000000 instructions"},
   };
