@@ -179,7 +179,7 @@ def deflated(size):
 def archives():
     good = pickle(dictionary(w=tensor(storage(4), 0, [4], [1])))
     data = ("m/data.pkl", good, {})
-    zeros = ("m/data/0", bytes(16), {})
+    zeros, one = (("m/data/0", bytes(16), {}), ("m/data/1", bytes(16), {}))
     ten = deflated(10 << 30)
     lie = {"method": 8, "size": 0xFFFFFFF0}
     whole = zip_archive([data, zeros])
@@ -193,7 +193,7 @@ def archives():
         "storage_of_10_gb.pt": zip_archive([data, ("m/data/0", ten, lie)]),
         "pickle_of_10_gb.pt": zip_archive([("m/data.pkl", ten, lie), zeros]),
         "overlapping.pt": zip_archive([*overlap, data]),
-        "member_in_member.pt": zip_archive([data, ("m/data/0", zip_archive([zeros]), {}), ("m/data/1", b"", {"at": 70})]),
+        "member_in_member.pt": zip_archive([("m/data/0", zip_archive([one]), {}), ("m/data/1", bytes(16), {"at": 38}), data]),
         "nested.pt": nested,
         "two_of_one_name.pt": zip_archive([data, zeros, zeros]),
         "encrypted.pt": zip_archive([data, ("m/data/0", bytes(16), {"flags": 1})]),

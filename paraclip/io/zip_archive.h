@@ -35,8 +35,6 @@ class ZipArchive {
   std::string_view stored(std::string_view name) const;
 
  private:
-  void check_overlap() const;
-
   std::shared_ptr<const MappedFile> file_;
   Members members_;
 };

@@ -155,6 +155,15 @@ TEST(TorchFile, ReachesBeyondFourGigabytes) {
   EXPECT_EQ(file.entries().at("large").shape, (std::vector<int64_t>{large}));
 }
 
+TEST(TorchFile, ReadsZip64) {
+  const TemporaryFolder folder;
+  const std::string value = pickle_dict({{"w", pickle_tensor(pickle_storage(3), 1, {2}, {1})}});
+  put(folder / "a.pt",
+      test::zip({{"m/data.pkl", test::pickle(value)}, {"m/data/0", floats({1, 2, 3})}},
+                /*claimed=*/-1, test::Zip::k64));
+  expect_same(TensorFile::open(folder / "a.pt").tensor("w"), at::tensor({2.F, 3.F}));
+}
+
 TEST(TorchFile, CopiesWhatIsNotAligned) {
   const TemporaryFolder folder;
   for (int shift = 0; shift < 4; ++shift) {

@@ -76,33 +76,54 @@ struct ZipEntry {
   int64_t offset = -1;  ///< Of its local header, if not where it is.
 };
 
+/// How an archive holds its sizes and offsets: zip64 has them all in 64 bits.
+enum class Zip { kPlain, k64 };
+
+/// What ends an archive: the zip64 record, which would stand at `record`, its locator, and the end.
+inline std::string zip64_end(uint64_t count, uint64_t size, uint64_t begin, uint64_t record) {
+  return std::string("PK\x06\x06") + raw_bytes(uint64_t{44}) + std::string(12, '\0') +
+         raw_bytes(count) + raw_bytes(count) + raw_bytes(size) + raw_bytes(begin) + "PK\x06\x07" +
+         std::string(4, '\0') + raw_bytes(record) + raw_bytes(uint32_t{1}) + "PK\x05\x06" +
+         std::string(4, '\0') + std::string(12, '\xff') + std::string(2, '\0');
+}
+
 /// A zip archive of `entries`; its end claims `claimed` members, or as many as there are.
-inline std::string zip(const std::vector<ZipEntry>& entries, int claimed = -1) {
-  const auto common = [](const ZipEntry& entry) {
-    const auto packed = static_cast<uint32_t>(entry.data.size());
-    return raw_bytes(uint16_t{20}) + raw_bytes(entry.flags) + raw_bytes(entry.method) +
-           std::string(8, '\0') + raw_bytes(packed) +
-           raw_bytes(entry.size < 0 ? packed : static_cast<uint32_t>(entry.size)) +
-           raw_bytes(static_cast<uint16_t>(entry.name.size()));
+inline std::string zip(const std::vector<ZipEntry>& entries, int claimed = -1,
+                       Zip form = Zip::kPlain) {
+  const bool wide = form == Zip::k64;
+  const auto narrow = [&](uint64_t value) {
+    return raw_bytes(wide ? UINT32_MAX : static_cast<uint32_t>(value));
   };
   std::string archive;
   std::string directory;
   for (const ZipEntry& entry : entries) {
-    const auto begin = static_cast<uint32_t>(entry.offset < 0 ? archive.size() : entry.offset);
-    directory += std::string("PK\x01\x02") + raw_bytes(uint16_t{20}) + common(entry) +
-                 std::string(12, '\0') + raw_bytes(begin) + entry.name;
+    const uint64_t begin = entry.offset < 0 ? archive.size() : static_cast<uint64_t>(entry.offset);
+    const uint64_t packed = entry.data.size();
+    const uint64_t size = entry.size < 0 ? packed : static_cast<uint64_t>(entry.size);
+    const std::string common = raw_bytes(uint16_t{20}) + raw_bytes(entry.flags) +
+                               raw_bytes(entry.method) + std::string(8, '\0') + narrow(packed) +
+                               narrow(size) + raw_bytes(static_cast<uint16_t>(entry.name.size()));
+    const std::string extra = wide ? raw_bytes(uint16_t{1}) + raw_bytes(uint16_t{24}) +
+                                         raw_bytes(size) + raw_bytes(packed) + raw_bytes(begin)
+                                   : std::string();
+    directory += std::string("PK\x01\x02") + raw_bytes(uint16_t{20}) + common +
+                 raw_bytes(static_cast<uint16_t>(extra.size())) + std::string(10, '\0') +
+                 narrow(begin) + entry.name + extra;
     // The data begin at a multiple of 64 bytes, as torch has it.
     const size_t header = 30 + entry.name.size();
     const size_t padding = 64 - (archive.size() + header) % 64;
-    archive += std::string("PK\x03\x04") + common(entry) +
-               raw_bytes(static_cast<uint16_t>(padding)) + entry.name + std::string(padding, '\0') +
-               entry.data;
+    archive += std::string("PK\x03\x04") + common + raw_bytes(static_cast<uint16_t>(padding)) +
+               entry.name + std::string(padding, '\0') + entry.data;
   }
-  const auto count = static_cast<uint16_t>(claimed < 0 ? entries.size() : claimed);
-  const std::string end = std::string("PK\x05\x06") + std::string(4, '\0') + raw_bytes(count) +
-                          raw_bytes(count) + raw_bytes(static_cast<uint32_t>(directory.size())) +
-                          raw_bytes(static_cast<uint32_t>(archive.size())) + std::string(2, '\0');
-  return archive + directory + end;
+  const size_t members = claimed < 0 ? entries.size() : static_cast<size_t>(claimed);
+  if (wide) {
+    return archive + directory +
+           zip64_end(members, directory.size(), archive.size(), archive.size() + directory.size());
+  }
+  const auto count = static_cast<uint16_t>(members);
+  return archive + directory + "PK\x05\x06" + std::string(4, '\0') + raw_bytes(count) +
+         raw_bytes(count) + narrow(directory.size()) + narrow(archive.size()) +
+         std::string(2, '\0');
 }
 
 /// What torch.save writes of `value`, with the bytes of the storages "0", "1", ...
