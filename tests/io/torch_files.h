@@ -74,6 +74,7 @@ struct ZipEntry {
   uint16_t flags = 0;
   int64_t size = -1;    ///< Of the member unpacked, if not that of the data.
   int64_t offset = -1;  ///< Of its local header, if not where it is.
+  int64_t packed = -1;  ///< Of the member packed, if not that of the data.
 };
 
 /// How an archive holds its sizes and offsets: zip64 has them all in 64 bits.
@@ -98,7 +99,8 @@ inline std::string zip(const std::vector<ZipEntry>& entries, int claimed = -1,
   std::string directory;
   for (const ZipEntry& entry : entries) {
     const uint64_t begin = entry.offset < 0 ? archive.size() : static_cast<uint64_t>(entry.offset);
-    const uint64_t packed = entry.data.size();
+    const uint64_t packed =
+        entry.packed < 0 ? entry.data.size() : static_cast<uint64_t>(entry.packed);
     const uint64_t size = entry.size < 0 ? packed : static_cast<uint64_t>(entry.size);
     const std::string common = raw_bytes(uint16_t{20}) + raw_bytes(entry.flags) +
                                raw_bytes(entry.method) + std::string(8, '\0') + narrow(packed) +
