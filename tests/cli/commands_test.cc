@@ -68,8 +68,8 @@ class Commands : public testing::Test {
 };
 
 TEST_F(Commands, HelpFitsAScreenAndVersionIsPrinted) {
-  for (const std::string command :
-       {"", "paraphrase ", "embed ", "train ", "eval ", "tokenize ", "inspect ", "demo "}) {
+  for (const std::string command : {"", "paraphrase ", "embed ", "train ", "eval ", "convert ",
+                                    "tokenize ", "inspect ", "demo "}) {
     const Outcome outcome = run(command + "--help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_LE(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 60) << command;
@@ -241,6 +241,48 @@ TEST_F(Commands, InspectPrintsOneJsonObject) {
   EXPECT_EQ(json.at("width").get<int>(), 32);
   EXPECT_EQ(json.at("pooling").get<std::string>(), "highest id");
   EXPECT_EQ(json.at("activation").get<std::string>(), "quick_gelu");
+}
+
+TEST_F(Commands, ConvertWritesTheOtherFormOfTheSameModel) {
+  const fs::path hf = fs::path(PARACLIP_SOURCE_DIR) / "tests/golden/vision/quick_gelu/hf";
+  const std::string output = (folder / "converted").string();
+  const Outcome outcome =
+      run(fmt::format("convert --json --model {} --to open_clip -o {}", hf.string(), output));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(parse_json(outcome.out, "convert").at("family"), "open_clip");
+  const Json before = parse_json(run("inspect --json " + hf.string()).out, "inspect");
+  const Json after = parse_json(run("inspect --json " + output).out, "inspect");
+  for (const char* key : {"text_fingerprint", "image_fingerprint", "activation", "architecture"}) {
+    EXPECT_EQ(before.at(key), after.at(key)) << key;
+  }
+  EXPECT_EQ(after.at("format"), "open_clip CLIP");
+  // The file alone does not tell the activation.
+  const std::string alone = (folder / "alone.safetensors").string();
+  fs::copy(fs::path(output) / "open_clip_model.safetensors", alone);
+  expect_failure("weights without a configuration", "inspect " + alone, 2, {"--activation"});
+  expect_failure("a wrong --activation", "inspect --activation gelu " + output, 2,
+                 {"given as gelu", "says quick_gelu"});
+  expect_failure("an existing folder",
+                 fmt::format("convert --model {} --to hf -o {}", hf.string(), output), 2,
+                 {"exists; choose a folder that does not"});
+}
+
+TEST_F(Commands, AModelOfTheHubIsSoughtInItsCache) {
+  const std::string cache = (folder / "hub").string();
+  ::setenv("HF_HUB_CACHE", cache.c_str(), 1);
+  ::setenv("HF_HUB_OFFLINE", "1", 1);
+  const Outcome missing = run("inspect hf:some/clip");
+  EXPECT_EQ(missing.code, 4);
+  const std::string snapshot = cache + "/models--some--clip/snapshots/main";
+  EXPECT_NE(missing.err.find(snapshot + "/model.safetensors"), std::string::npos) << missing.err;
+  fs::create_directories(snapshot);
+  fs::copy(kGolden / "model", snapshot);
+  const Outcome found = run("inspect --json hf:some/clip");
+  ::unsetenv("HF_HUB_CACHE");
+  ::unsetenv("HF_HUB_OFFLINE");
+  ASSERT_EQ(found.code, 0) << found.err;
+  const Json direct = parse_json(run("inspect --json " + (kGolden / "model").string()).out, "");
+  EXPECT_EQ(parse_json(found.out, "inspect").at("text_fingerprint"), direct.at("text_fingerprint"));
 }
 
 }  // namespace
