@@ -8,7 +8,7 @@
 #include "paraclip/clip/text_cleaning.h"
 #include "paraclip/clip/tokenizer.h"
 #include "paraclip/clip/unicode.h"
-#include "tests/support.h"
+#include "tests/clip/vocabulary_folder.h"
 
 #include <gtest/gtest.h>
 
@@ -56,11 +56,11 @@ TEST(CleanRoberta, KeepsCaseAndLeavesOneBlankBetweenWords) {
 }
 
 // A folder with a small vocabulary: special tokens, bytes, and the merges "Ġ l", "Ġl o", "l o".
-class RobertaFolder : public ::testing::Test {
+class RobertaFolder : public test::VocabularyFolder {
  protected:
   static constexpr int64_t kBytes = 4, kBlankLo = kBytes + 257, kLo = kBytes + 258, kMask = kLo + 2;
 
-  RobertaFolder() {
+  RobertaFolder() : VocabularyFolder(TokenizerFamily::kRoberta) {
     for (const char* token : {"<s>", "<pad>", "</s>", "<unk>"}) tokens_.emplace_back(token);
     for (const ByteSymbol& entry : byte_symbols())
       tokens_.push_back(encode_utf8({&entry.symbol, 1}));
@@ -70,34 +70,8 @@ class RobertaFolder : public ::testing::Test {
     write("merges.txt", "#version: 0.2\nĠ l\nĠl o\nl o\n");
   }
 
-  void write(const std::string& name, const std::string& text) {
-    write_file_atomic(folder_ / name, text);
-  }
-
-  Json vocab() const {
-    Json vocab = Json::object();
-    for (size_t id = 0; id < tokens_.size(); ++id) vocab[tokens_[id]] = id;
-    return vocab;
-  }
-
-  void write_vocab() { write("vocab.json", vocab().dump()); }
-
-  Tokenizer load() const { return Tokenizer::load(folder_.path(), TokenizerFamily::kRoberta); }
-
-  std::string error() const {
-    try {
-      load();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
-  }
-
   // The id of a printable ASCII character.
   static int64_t id_of(char c) { return kBytes + c - '!'; }
-
-  test::TemporaryFolder folder_;
-  std::vector<std::string> tokens_;
 };
 
 TEST_F(RobertaFolder, EncodesWordsWithTheBlankBeforeThem) {

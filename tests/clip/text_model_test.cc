@@ -20,12 +20,7 @@ fs::path golden_model(const std::string& kind) {
 }
 
 std::string load_error(const fs::path& folder) {
-  try {
-    TextModel::load(folder);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return test::error_of([&] { TextModel::load(folder); });
 }
 
 // A copy of a golden model whose tensors `change` has altered.

@@ -5,7 +5,7 @@
 #include "paraclip/base/json.h"
 #include "paraclip/clip/bpe.h"
 #include "paraclip/clip/unicode.h"
-#include "tests/support.h"
+#include "tests/clip/vocabulary_folder.h"
 
 #include <gtest/gtest.h>
 
@@ -38,16 +38,6 @@ std::vector<Json> read_jsonl(const std::filesystem::path& path) {
 
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
-}
-
-// The message of the error that loading `folder` throws.
-std::string load_error(const std::filesystem::path& folder) {
-  try {
-    Tokenizer::load(folder, TokenizerFamily::kHf);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(Tokenizer, GivesTheIdsOfBothReferences) {
@@ -139,9 +129,9 @@ TEST(Tokenizer, EncodesFromManyThreads) {
 }
 
 // A model folder with a small vocabulary of its own: the bytes and the merges "l o", "lo w</w>".
-class SmallVocabulary : public ::testing::Test {
+class SmallVocabulary : public test::VocabularyFolder {
  protected:
-  SmallVocabulary() {
+  SmallVocabulary() : VocabularyFolder(TokenizerFamily::kHf) {
     for (const char* suffix : {"", "</w>"}) {
       for (const ByteSymbol& entry : byte_symbols())
         tokens_.push_back(encode_utf8({&entry.symbol, 1}) + suffix);
@@ -151,27 +141,10 @@ class SmallVocabulary : public ::testing::Test {
     write_vocab();
     write("merges.txt", "#version: 0.2\nl o\nlo w</w>\n");
   }
-
-  void write(const std::string& name, const std::string& text) {
-    write_file_atomic(folder_ / name, text);
-  }
-
-  Json vocab() const {
-    Json vocab = Json::object();
-    for (size_t id = 0; id < tokens_.size(); ++id) vocab[tokens_[id]] = id;
-    return vocab;
-  }
-
-  void write_vocab() { write("vocab.json", vocab().dump()); }
-
-  std::string error() const { return load_error(folder_.path()); }
-
-  test::TemporaryFolder folder_;
-  std::vector<std::string> tokens_;
 };
 
 TEST_F(SmallVocabulary, IsUsed) {
-  const Tokenizer tokenizer = Tokenizer::load(folder_.path(), TokenizerFamily::kHf);
+  const Tokenizer tokenizer = load();
   EXPECT_EQ(tokenizer.vocabulary_size(), 516);
   EXPECT_EQ(tokenizer.start_token(), 514);
   EXPECT_EQ(tokenizer.end_token(), 515);
@@ -181,7 +154,7 @@ TEST_F(SmallVocabulary, IsUsed) {
 TEST_F(SmallVocabulary, LacksABytesTokenAndGivesTheEndToken) {
   tokens_.erase(std::find(tokens_.begin(), tokens_.end(), "q"));
   write_vocab();
-  const Tokenizer tokenizer = Tokenizer::load(folder_.path(), TokenizerFamily::kHf);
+  const Tokenizer tokenizer = load();
   EXPECT_EQ(tokenizer.encode("qlow"), (Ids{tokenizer.end_token(), 512}));
 }
 
@@ -193,7 +166,7 @@ TEST_F(SmallVocabulary, ComesFromTokenizerJsonToo) {
     Json model = {{"type", "BPE"}, {"end_of_word_suffix", "</w>"}, {"vocab", vocab()}};
     model["merges"] = merges;
     write("tokenizer.json", Json{{"model", model}}.dump());
-    const Tokenizer tokenizer = Tokenizer::load(folder_.path(), TokenizerFamily::kHf);
+    const Tokenizer tokenizer = load();
     EXPECT_EQ(tokenizer.encode("low"), (Ids{513}));
     model["end_of_word_suffix"] = nullptr;
     write("tokenizer.json", Json{{"model", model}}.dump());
@@ -254,9 +227,10 @@ TEST_F(SmallVocabulary, FitsTheModel) {
   std::filesystem::remove(folder_ / "merges.txt");
   EXPECT_TRUE(contains(error(), "add the model's vocab.json and merges.txt")) << error();
   write("config.json", R"({"model_type": "clip_text_model"})");
-  EXPECT_EQ(Tokenizer::load(folder_.path(), TokenizerFamily::kHf).vocabulary_size(), 49408);
-  EXPECT_TRUE(contains(load_error(folder_ / "missing"), "is not a folder"))
-      << load_error(folder_ / "missing");
+  EXPECT_EQ(load().vocabulary_size(), 49408);
+  const std::string missing =
+      test::error_of([&] { Tokenizer::load(folder_ / "missing", TokenizerFamily::kHf); });
+  EXPECT_TRUE(contains(missing, "is not a folder")) << missing;
 }
 
 TEST(TokenizerFamily, HasNames) {
