@@ -39,10 +39,6 @@ void AdamW::step(double learning_rate) {
   }
 }
 
-void AdamW::zero_grad() {
-  for (auto& [name, parameter] : parameters_) parameter.mutable_grad().reset();
-}
-
 std::vector<NamedTensor> AdamW::state() const {
   std::vector<NamedTensor> state;
   for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -67,14 +63,6 @@ void AdamW::load_state(int64_t steps, const std::vector<NamedTensor>& state) {
     restore("exp_avg_sq." + parameters_[i].first, second_moments_[i]);
   }
   steps_ = steps;
-}
-
-double gradient_norm(const std::vector<NamedTensor>& parameters) {
-  std::vector<at::Tensor> norms;
-  for (const auto& [name, parameter] : parameters) {
-    if (parameter.grad().defined()) norms.push_back(parameter.grad().norm());
-  }
-  return norms.empty() ? 0.0 : at::stack(norms).norm().item<double>();
 }
 
 void clip_gradients(const std::vector<NamedTensor>& parameters, double norm, double limit) {

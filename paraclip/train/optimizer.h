@@ -25,9 +25,6 @@ class AdamW {
   /// One step with the gradients that the parameters hold. A parameter without one is left alone.
   void step(double learning_rate);
 
-  /// Drops all gradients.
-  void zero_grad();
-
   /// The number of steps taken, and the first and second moments ("exp_avg.NAME",
   /// "exp_avg_sq.NAME").
   int64_t steps() const { return steps_; }
@@ -42,9 +39,6 @@ class AdamW {
   AdamWOptions options_;
   int64_t steps_ = 0;
 };
-
-/// The Euclidean norm of all gradients together (torch.nn.utils.clip_grad_norm_), as a double.
-double gradient_norm(const std::vector<NamedTensor>& parameters);
 
 /// Scales all gradients so that their norm, `norm` now, is at most `limit`.
 void clip_gradients(const std::vector<NamedTensor>& parameters, double norm, double limit);

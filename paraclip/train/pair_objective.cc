@@ -7,7 +7,18 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <cmath>
+
 namespace paraclip {
+namespace {
+
+struct PairBatch : PreparedBatch {
+  at::Tensor pixels;
+  PackedText texts;
+  PairIdentities identities;
+};
+
+}  // namespace
 
 void PairOptions::validate() const {
   if (!(min_crop_scale > 0 && min_crop_scale <= 1)) {
@@ -62,25 +73,35 @@ Json PairObjective::identity() const {
   return json;
 }
 
-StepLoss PairObjective::loss(const std::vector<int64_t>& samples, uint64_t draw) {
+std::unique_ptr<PreparedBatch> PairObjective::prepare(const std::vector<int64_t>& samples,
+                                                      uint64_t draw) const {
+  auto batch = std::make_unique<PairBatch>();
   std::vector<std::vector<int64_t>> texts;
-  PairIdentities identities;
   for (size_t i = 0; i < samples.size(); ++i) {
     const auto [first, end] = set_.captions(samples[i]);
     const uint64_t choice = mix64(~draw + i) % static_cast<uint64_t>(end - first);
     const int64_t caption = first + static_cast<int64_t>(choice);
     texts.push_back(set_.tokens(caption));
-    identities.a.push_back(samples[i]);
-    identities.b.push_back(set_.identity(caption));
+    batch->identities.a.push_back(samples[i]);
+    batch->identities.b.push_back(set_.identity(caption));
   }
-  const at::Tensor pixels = load_pixels(set_, samples, preprocessing_, options_, draw);
-  const at::Tensor images = normalize_rows(vision_.forward(pixels));
-  const PackedText packed = pack(texts, text_.config().text);
-  const at::Tensor captions = normalize_rows(text_.tower().forward(packed));
-  return {info_nce(images, captions, text_.tower().logit_scale(), options_.direction,
-                   options_.mask_identical ? &identities : nullptr),
-          {},
-          packed.tokens()};
+  batch->pixels = load_pixels(set_, samples, preprocessing_, options_, draw);
+  batch->texts = pack(texts, text_.config().text);
+  return batch;
+}
+
+StepLoss PairObjective::accumulate_gradients(PreparedBatch& prepared) {
+  const auto& batch = static_cast<const PairBatch&>(prepared);
+  const at::Tensor images = normalize_rows(vision_.forward(batch.pixels));
+  const at::Tensor captions = normalize_rows(text_.tower().forward(batch.texts));
+  const at::Tensor loss =
+      info_nce(images, captions, text_.tower().logit_scale(), options_.direction,
+               options_.mask_identical ? &batch.identities : nullptr);
+  StepLoss result;
+  result.total = loss.item<double>();
+  result.tokens = batch.texts.tokens();
+  if (std::isfinite(result.total)) loss.backward();
+  return result;
 }
 
 }  // namespace paraclip

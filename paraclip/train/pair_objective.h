@@ -32,7 +32,9 @@ class PairObjective : public Objective {
   int64_t size() const override { return set_.size(); }
   std::string sample_name() const override { return "images"; }
   Json identity() const override;
-  StepLoss loss(const std::vector<int64_t>& samples, uint64_t draw) override;
+  std::unique_ptr<PreparedBatch> prepare(const std::vector<int64_t>& samples,
+                                         uint64_t draw) const override;
+  StepLoss accumulate_gradients(PreparedBatch& batch) override;
 
  private:
   TextModel& text_;

@@ -5,6 +5,7 @@
 #include "paraclip/base/log.h"
 #include "paraclip/base/random.h"
 #include "paraclip/base/signals.h"
+#include "paraclip/train/batch_queue.h"
 #include "paraclip/train/run_card.h"
 #include "paraclip/train/schedule.h"
 
@@ -21,14 +22,37 @@ namespace {
 // exp(logit_scale) stays in [1, 100], as in CLIP (Radford et al., 2021, section 2.5).
 const double kLargestLogitScale = std::log(100.0);
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 // What a step draws at random, beside its samples.
 uint64_t draw_of(uint64_t seed, int64_t step) {
   return mix64(mix64(seed) ^ static_cast<uint64_t>(step));
 }
+
+// Steps, time and time spent waiting for batches since the metrics were last written.
+class Stopwatch {
+ public:
+  Stopwatch(int64_t step, const BatchQueue& batches) : batches_(batches) { restart(step); }
+
+  void restart(int64_t step) {
+    started_ = std::chrono::steady_clock::now();
+    first_ = step;
+    waited_ = batches_.waited();
+  }
+
+  double seconds_per_step(int64_t step) const {
+    return seconds() / static_cast<double>(step - first_);
+  }
+  double data_wait() const { return (batches_.waited() - waited_) / seconds(); }
+
+ private:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+  }
+
+  const BatchQueue& batches_;
+  std::chrono::steady_clock::time_point started_;
+  int64_t first_ = 0;
+  double waited_ = 0;
+};
 
 }  // namespace
 
@@ -62,6 +86,7 @@ Trainer::Trainer(Objective& objective, TrainOptions options, Evaluator evaluate,
     vision->set_trainable(true);
     trained_.insert(trained_.end(), vision->parameters().begin(), vision->parameters().end());
   }
+  gradients_ = std::make_unique<GradientBuffer>(trained_);
   optimizer_ = std::make_unique<AdamW>(trained_, options_.adamw);
   if (options_.resume) {
     restore();
@@ -94,17 +119,20 @@ std::vector<int64_t> Trainer::samples_of(int64_t step) const {
 }
 
 StepReport Trainer::step(const std::vector<int64_t>& samples, double learning_rate, uint64_t draw) {
-  optimizer_->zero_grad();
-  StepLoss loss = objective_.loss(samples, draw);
+  return step_on(*objective_.prepare(samples, draw), learning_rate);
+}
+
+StepReport Trainer::step_on(PreparedBatch& batch, double learning_rate) {
+  gradients_->zero();
+  StepLoss loss = objective_.accumulate_gradients(batch);
   StepReport report;
-  report.loss = loss.total.item<double>();
+  report.loss = loss.total;
   report.parts = std::move(loss.parts);
   report.tokens = loss.tokens;
   report.finite = std::isfinite(report.loss);
   if (!report.finite) return report;
 
-  loss.total.backward();
-  report.grad_norm = gradient_norm(trained_);
+  report.grad_norm = gradients_->norm();
   report.finite = std::isfinite(report.grad_norm);
   if (!report.finite) return report;
   if (options_.grad_clip_norm > 0) {
@@ -131,8 +159,12 @@ void Trainer::start() {
 TrainState Trainer::run() {
   start();
   int64_t skipped_in_a_row = 0;
-  auto since = std::chrono::steady_clock::now();
-  int64_t since_step = state_.step;
+  BatchQueue batches(
+      [this](int64_t step) {
+        return objective_.prepare(samples_of(step), draw_of(options_.seed, step));
+      },
+      state_.step, total_steps());
+  Stopwatch stopwatch(state_.step, batches);
   while (state_.step < total_steps()) {
     if (stop_requested()) {
       save();
@@ -141,8 +173,7 @@ TrainState Trainer::run() {
     }
     const double rate =
         cosine_learning_rate(state_.step, options_.learning_rate, options_.warmup, total_steps());
-    const StepReport report =
-        step(samples_of(state_.step), rate, draw_of(options_.seed, state_.step));
+    const StepReport report = step_on(*batches.take(), rate);
     ++state_.step;
     state_.skipped += report.finite ? 0 : 1;
     skipped_in_a_row = report.finite ? 0 : skipped_in_a_row + 1;
@@ -154,10 +185,8 @@ TrainState Trainer::run() {
     }
     const bool last = state_.step == total_steps();
     if (state_.step % options_.log_every == 0 || last || !report.finite) {
-      const double seconds = seconds_since(since) / static_cast<double>(state_.step - since_step);
-      log_step(report, rate, seconds);
-      since = std::chrono::steady_clock::now();
-      since_step = state_.step;
+      log_step(report, rate, stopwatch.seconds_per_step(state_.step), stopwatch.data_wait());
+      stopwatch.restart(state_.step);
     }
     if (progress_) {
       progress_(
@@ -168,14 +197,14 @@ TrainState Trainer::run() {
     if (evaluates) evaluate_now();
     if (evaluates || saves) {
       save();
-      since = std::chrono::steady_clock::now();
-      since_step = state_.step;
+      stopwatch.restart(state_.step);
     }
   }
   return state_;
 }
 
-void Trainer::log_step(const StepReport& report, double learning_rate, double seconds) {
+void Trainer::log_step(const StepReport& report, double learning_rate, double seconds,
+                       double data_wait) {
   Json values = Json::object();
   values["epoch"] = static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_);
   values["loss"] = report.loss;
@@ -185,6 +214,7 @@ void Trainer::log_step(const StepReport& report, double learning_rate, double se
   values["grad_norm"] = report.grad_norm;
   values["tokens"] = report.tokens;
   values["skipped"] = state_.skipped;
+  values["data_wait"] = data_wait;
   values[objective_.sample_name() + "_per_second"] =
       static_cast<double>(options_.batch_size) / seconds;
   log_->write("train", state_.step, values);

@@ -3,6 +3,7 @@
 #include "paraclip/base/progress.h"
 #include "paraclip/clip/text_model.h"
 #include "paraclip/train/checkpoint.h"
+#include "paraclip/train/gradient_buffer.h"
 #include "paraclip/train/metrics_log.h"
 #include "paraclip/train/objective.h"
 #include "paraclip/train/optimizer.h"
@@ -53,11 +54,12 @@ class Trainer {
   std::vector<int64_t> samples_of(int64_t step) const;
 
  private:
+  StepReport step_on(PreparedBatch& batch, double learning_rate);
   void restore();
   void start();
   void evaluate_now();
   void save();
-  void log_step(const StepReport& report, double learning_rate, double seconds);
+  void log_step(const StepReport& report, double learning_rate, double seconds, double data_wait);
   std::string choose_best_metric(const Json& metrics) const;
 
   Objective& objective_;
@@ -67,6 +69,7 @@ class Trainer {
   ProgressCallback progress_;
   int64_t steps_per_epoch_ = 0;
   std::vector<NamedTensor> trained_;
+  std::unique_ptr<GradientBuffer> gradients_;
   std::unique_ptr<AdamW> optimizer_;
   CheckpointStore store_;
   std::unique_ptr<MetricsLog> log_;

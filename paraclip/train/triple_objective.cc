@@ -4,7 +4,17 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 namespace paraclip {
+namespace {
+
+struct PackedTriples : PreparedBatch {
+  PackedText texts;     // All captions, then all first and all second paraphrases.
+  TripleBatch triples;  // Embeddings of the images, and all identities.
+};
+
+}  // namespace
 
 TripleObjective::TripleObjective(TextModel& model, const TrainingSet& set,
                                  const ImageEmbeddings& images, const LossOptions& options)
@@ -28,12 +38,14 @@ Json TripleObjective::identity() const {
   return json;
 }
 
-StepLoss TripleObjective::loss(const std::vector<int64_t>& samples, uint64_t /*draw*/) {
-  TripleBatch batch;
+std::unique_ptr<PreparedBatch> TripleObjective::prepare(const std::vector<int64_t>& samples,
+                                                        uint64_t /*draw*/) const {
+  auto batch = std::make_unique<PackedTriples>();
+  TripleBatch& triples = batch->triples;
   std::vector<std::vector<int64_t>> texts;
   texts.reserve(samples.size() * TrainingSet::kParts);
-  std::vector<int64_t>* identities[] = {&batch.caption_ids, &batch.paraphrase_1_ids,
-                                        &batch.paraphrase_2_ids};
+  std::vector<int64_t>* identities[] = {&triples.caption_ids, &triples.paraphrase_1_ids,
+                                        &triples.paraphrase_2_ids};
   for (const auto part :
        {TrainingSet::kCaption, TrainingSet::kParaphrase1, TrainingSet::kParaphrase2}) {
     for (const int64_t sample : samples) {
@@ -41,22 +53,29 @@ StepLoss TripleObjective::loss(const std::vector<int64_t>& samples, uint64_t /*d
       identities[part]->push_back(set_.identity(sample, part));
     }
   }
-  for (const int64_t sample : samples) batch.image_ids.push_back(set_.image_row(sample));
-  batch.image = images_.rows(batch.image_ids);
+  for (const int64_t sample : samples) triples.image_ids.push_back(set_.image_row(sample));
+  triples.image = images_.rows(triples.image_ids);
+  batch->texts = pack(texts, model_.config().text);
+  return batch;
+}
 
-  const PackedText packed = pack(texts, model_.config().text);
+StepLoss TripleObjective::accumulate_gradients(PreparedBatch& prepared) {
+  const PackedText& texts = static_cast<PackedTriples&>(prepared).texts;
+  TripleBatch& batch = static_cast<PackedTriples&>(prepared).triples;
   const std::vector<at::Tensor> parts =
-      normalize_rows(model_.tower().forward(packed)).chunk(TrainingSet::kParts);
+      normalize_rows(model_.tower().forward(texts)).chunk(TrainingSet::kParts);
   batch.caption = parts[TrainingSet::kCaption];
   batch.paraphrase_1 = parts[TrainingSet::kParaphrase1];
   batch.paraphrase_2 = parts[TrainingSet::kParaphrase2];
 
   const ParaclipLoss loss = paraclip_loss(batch, model_.tower().logit_scale(), options_);
-  return {loss.total,
-          {{"loss_image", loss.image.item<double>()},
-           {"loss_caption", loss.caption.item<double>()},
-           {"loss_paraphrase", loss.paraphrase.item<double>()}},
-          packed.tokens()};
+  const StepLoss result = {loss.total.item<double>(),
+                           {{"loss_image", loss.image.item<double>()},
+                            {"loss_caption", loss.caption.item<double>()},
+                            {"loss_paraphrase", loss.paraphrase.item<double>()}},
+                           texts.tokens()};
+  if (std::isfinite(result.total)) loss.total.backward();
+  return result;
 }
 
 }  // namespace paraclip

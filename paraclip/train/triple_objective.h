@@ -20,7 +20,9 @@ class TripleObjective : public Objective {
   int64_t size() const override { return set_.size(); }
   std::string sample_name() const override { return "triples"; }
   Json identity() const override;
-  StepLoss loss(const std::vector<int64_t>& samples, uint64_t draw) override;
+  std::unique_ptr<PreparedBatch> prepare(const std::vector<int64_t>& samples,
+                                         uint64_t draw) const override;
+  StepLoss accumulate_gradients(PreparedBatch& batch) override;
 
  private:
   TextModel& model_;

@@ -30,15 +30,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The gradients of one step over `samples`, before any clipping. They are dropped again.
+// The gradients of one step over `samples`, before any clipping.
 void write_gradients(TripleObjective& objective, const std::vector<int64_t>& samples,
                      const fs::path& file) {
   const TextModel& model = objective.text();
-  objective.loss(samples, /*draw=*/0).total.backward();
+  objective.accumulate_gradients(*objective.prepare(samples, /*draw=*/0));
   std::vector<NamedTensor> gradients;
   for (const auto& [name, parameter] : model.tower().parameters()) {
     gradients.emplace_back(name, parameter.grad());
-    at::Tensor(parameter).mutable_grad() = at::Tensor();
   }
   write_safetensors(
       file,

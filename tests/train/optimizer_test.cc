@@ -1,8 +1,10 @@
 #include "paraclip/train/optimizer.h"
 
 #include "paraclip/base/error.h"
+#include "paraclip/train/gradient_buffer.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -67,16 +69,52 @@ TEST(AdamW, GoesOnFromItsState) {
 
 TEST(Gradients, NormIsThatOfAllAndClippingScalesThemTogether) {
   auto tensors = parameters();
-  set_gradients(tensors, 3.0f, 4.0f);
-  const double norm = gradient_norm(tensors);
+  const GradientBuffer gradients(tensors);
+  tensors[0].second.mutable_grad().fill_(3.0f);
+  tensors[1].second.mutable_grad().fill_(4.0f);
+  const double norm = gradients.norm();
   EXPECT_NEAR(norm, std::sqrt(4 * 9.0 + 2 * 16.0), 1e-5);
   clip_gradients(tensors, norm, 1.0);
-  EXPECT_NEAR(gradient_norm(tensors), 1.0, 1e-5);
+  EXPECT_NEAR(gradients.norm(), 1.0, 1e-5);
   EXPECT_NEAR(
       tensors[0].second.grad()[0][0].item<double>() / tensors[1].second.grad()[0].item<double>(),
       0.75, 1e-6);
-  clip_gradients(tensors, gradient_norm(tensors), 100.0);
-  EXPECT_NEAR(gradient_norm(tensors), 1.0, 1e-5);
+  clip_gradients(tensors, gradients.norm(), 100.0);
+  EXPECT_NEAR(gradients.norm(), 1.0, 1e-5);
+}
+
+TEST(Gradients, AreViewsOfOneBufferToWhichABackwardPassAdds) {
+  auto tensors = parameters();
+  GradientBuffer gradients(tensors);
+  const void* place = tensors[1].second.grad().data_ptr();
+  for (const float expected : {2.0f, 4.0f}) {
+    (tensors[1].second * 2).sum().backward();
+    EXPECT_TRUE(at::equal(tensors[1].second.grad(), at::full({2}, expected)));
+  }
+  EXPECT_EQ(tensors[1].second.grad().data_ptr(), place);
+  EXPECT_EQ(gradients.norm(), std::sqrt(2 * 16.0));
+  gradients.zero();
+  EXPECT_EQ(gradients.norm(), 0);
+  EXPECT_TRUE(at::equal(tensors[1].second.grad(), at::zeros({2})));
+}
+
+TEST(Gradients, NormIsTheSameForAnyNumberOfThreads) {
+  std::vector<NamedTensor> tensors = {{"a", at::zeros({333, 777}).set_requires_grad(true)},
+                                      {"b", at::zeros({12345}).set_requires_grad(true)}};
+  const GradientBuffer gradients(tensors);
+  for (auto& [name, tensor] : tensors) tensor.mutable_grad().normal_();
+  const int threads = at::get_num_threads();
+  at::set_num_threads(1);
+  const double one = gradients.norm();
+  at::set_num_threads(3);
+  const double three = gradients.norm();
+  at::set_num_threads(threads);
+  EXPECT_EQ(one, three);
+  double squares = 0;
+  for (const auto& [name, tensor] : tensors) {
+    squares += tensor.grad().to(at::kDouble).square().sum().item<double>();
+  }
+  EXPECT_NEAR(one, std::sqrt(squares), 1e-12 * one);
 }
 
 }  // namespace

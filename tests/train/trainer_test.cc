@@ -124,7 +124,11 @@ TEST_F(TrainerTest, LossFallsAndMetricsAreLogged) {
   run(longer);
   JsonlReader reader(folder / "run/metrics.jsonl");
   std::vector<double> losses;
-  for (Json record; reader.next(record);) losses.push_back(record["loss"].get<double>());
+  for (Json record; reader.next(record);) {
+    losses.push_back(record["loss"].get<double>());
+    EXPECT_GE(record["data_wait"].get<double>(), 0);
+    EXPECT_LE(record["data_wait"].get<double>(), 1);
+  }
   ASSERT_EQ(losses.size(), 80U);
   EXPECT_LT(losses.back(), 0.5 * losses.front());
   EXPECT_FALSE(fs::is_empty(folder / "run/tensorboard"));
