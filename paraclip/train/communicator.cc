@@ -1,13 +1,11 @@
 #include "paraclip/train/communicator.h"
 
-#ifdef PARACLIP_MPI
+#include "paraclip/base/error.h"
 #include "paraclip/train/mpi_communicator.h"
-#endif
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <exception>
 
 namespace paraclip {
 namespace {
@@ -17,8 +15,8 @@ namespace {
 constexpr size_t kPieceBytes = size_t{16} << 20;
 
 // The elements of size `element` that a rank contributes to one piece.
-size_t share_of_piece(int ranks, size_t element) {
-  return std::max<size_t>(1, kPieceBytes / element / static_cast<size_t>(ranks));
+size_t share_of_piece(size_t ranks, size_t element) {
+  return std::max<size_t>(1, kPieceBytes / element / ranks);
 }
 
 class SingleCommunicator : public Communicator {
@@ -26,7 +24,7 @@ class SingleCommunicator : public Communicator {
   int rank() const override { return 0; }
   int size() const override { return 1; }
   void barrier() override {}
-  [[noreturn]] void abort(const Error& error) override { throw Error(error); }
+  void run(const std::function<void()>& work) override { work(); }
 
  protected:
   void gather(const std::byte* local, std::byte* all, int bytes) override {
@@ -36,36 +34,6 @@ class SingleCommunicator : public Communicator {
     std::memcpy(incoming, outgoing, static_cast<size_t>(bytes));
   }
 };
-
-// The sums of one piece: `outgoing` holds a share for every rank, `sums` this rank's share.
-template <class T, class Exchange>
-void sum_shares(const std::vector<T>& outgoing, std::vector<T>& incoming, std::span<T> sums,
-                const Exchange& exchange) {
-  exchange(outgoing.data(), incoming.data(), sums.size() * sizeof(T));
-  std::copy_n(incoming.begin(), sums.size(), sums.begin());
-  for (size_t from = sums.size(); from < incoming.size(); from += sums.size()) {
-    for (size_t i = 0; i < sums.size(); ++i) sums[i] += incoming[from + i];
-  }
-}
-
-template <class T, class Exchange, class Gather>
-void all_reduce(std::span<T> values, int ranks, const Exchange& exchange, const Gather& gather) {
-  const auto size = static_cast<size_t>(ranks);
-  std::vector<T> whole, incoming, sums;
-  while (!values.empty()) {
-    const size_t share =
-        std::min((values.size() + size - 1) / size, share_of_piece(ranks, sizeof(T)));
-    const size_t count = std::min(values.size(), share * size);
-    whole.assign(share * size, T{0});
-    incoming.resize(share * size);
-    sums.resize(share);
-    std::copy_n(values.begin(), count, whole.begin());
-    sum_shares(whole, incoming, std::span(sums), exchange);
-    gather(sums.data(), whole.data(), share * sizeof(T));
-    std::copy_n(whole.begin(), count, values.begin());
-    values = values.subspan(count);
-  }
-}
 
 // How many processes the launcher started, as far as the environment tells; 0 for no launcher.
 // Open MPI's mpirun, PMI (other MPIs' launchers, srun --mpi=pmi2) and srun set these.
@@ -102,7 +70,7 @@ std::unique_ptr<Communicator> Communicator::create() {
 
 void Communicator::gather_pieces(std::span<const std::byte> local, std::span<std::byte> all) {
   const auto ranks = static_cast<size_t>(size());
-  const size_t largest = share_of_piece(size(), /*element=*/1);
+  const size_t largest = share_of_piece(ranks, /*element=*/1);
   if (local.size() <= largest) {
     gather(local.data(), all.data(), static_cast<int>(local.size()));
     return;
@@ -135,16 +103,58 @@ bool Communicator::any(bool value) {
   return std::find(all.begin(), all.end(), 1) != all.end();
 }
 
-void Communicator::all_reduce_sum(std::span<float> values) {
-  if (size() == 1) return;
-  all_reduce(
-      values, size(),
-      [&](const float* outgoing, float* incoming, size_t bytes) {
-        exchange(reinterpret_cast<const std::byte*>(outgoing),
-                 reinterpret_cast<std::byte*>(incoming), static_cast<int>(bytes));
-      },
-      [&](const float* local, float* all, size_t bytes) {
-        gather(reinterpret_cast<const std::byte*>(local), reinterpret_cast<std::byte*>(all),
-               static_cast<int>(bytes));
-      });
+// local = the sum, rank by rank, of what they hold for this one; `all` holds a share for every
+// rank.
+template <class T>
+void Communicator::add_shares(std::span<const T> all, std::span<T> incoming, std::span<T> local) {
+  exchange(std::as_bytes(all).data(), std::as_writable_bytes(incoming).data(),
+           static_cast<int>(local.size_bytes()));
+  std::copy_n(incoming.begin(), local.size(), local.begin());
+  for (size_t from = local.size(); from < all.size(); from += local.size()) {
+    for (size_t i = 0; i < local.size(); ++i) local[i] += incoming[from + i];
+  }
 }
+
+// Each rank sums its share of a piece, and all gather the shares: all ranks see the same bytes.
+template <class T>
+void Communicator::all_reduce(std::span<T> values) {
+  const auto ranks = static_cast<size_t>(size());
+  if (ranks == 1) return;
+  std::vector<T> whole, incoming, sums;
+  while (!values.empty()) {
+    const size_t share =
+        std::min((values.size() + ranks - 1) / ranks, share_of_piece(ranks, sizeof(T)));
+    const size_t count = std::min(values.size(), share * ranks);
+    whole.assign(share * ranks, T{0});
+    incoming.resize(share * ranks);
+    sums.resize(share);
+    std::copy_n(values.begin(), count, whole.begin());
+    add_shares<T>(whole, incoming, sums);
+    gather_pieces(std::as_bytes(std::span(sums)), std::as_writable_bytes(std::span(whole)));
+    std::copy_n(whole.begin(), count, values.begin());
+    values = values.subspan(count);
+  }
+}
+
+void Communicator::all_reduce_sum(std::span<float> values) { all_reduce(values); }
+void Communicator::all_reduce_sum(std::span<double> values) { all_reduce(values); }
+
+void Communicator::reduce_scatter_sum(std::span<const float> all, std::span<float> local) {
+  const auto ranks = static_cast<size_t>(size());
+  const size_t largest = share_of_piece(ranks, sizeof(float));
+  std::vector<float> outgoing, incoming;
+  for (size_t begin = 0; begin < local.size(); begin += largest) {
+    const size_t count = std::min(largest, local.size() - begin);
+    outgoing.resize(count * ranks);
+    incoming.resize(count * ranks);
+    for (size_t r = 0; r < ranks; ++r) {
+      std::copy_n(all.begin() + static_cast<ptrdiff_t>(r * local.size() + begin), count,
+                  outgoing.begin() + static_cast<ptrdiff_t>(r * count));
+    }
+    add_shares<float>(outgoing, incoming, local.subspan(begin, count));
+  }
+}
+
+void Communicator::broadcast(std::string& text) { text = all_gather(text).front(); }
+
+}  // namespace paraclip

@@ -1,7 +1,5 @@
 #pragma once
 
-#include "paraclip/base/error.h"
-
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -12,9 +10,9 @@
 
 namespace paraclip {
 
-/// The processes that train one model together: ranks 0 to size() - 1. Every function but rank(),
-/// size() and abort() is collective: all ranks call it, in the same order and with equal sizes.
-/// Only the thread that made the communicator calls it.
+/// The processes that train one model together: ranks 0 to size() - 1. Every function but rank()
+/// and size() is collective: all ranks call it, in the same order and with equal sizes, from the
+/// thread that made the communicator.
 ///
 /// Sums are taken in the order of the ranks, so they are the same bytes in every run and on every
 /// rank.
@@ -67,9 +65,10 @@ class Communicator {
   /// Waits, without using the processor, until all ranks have come here.
   virtual void barrier() = 0;
 
-  /// Ends all ranks with a message that names this one, and exit_code(error.kind()). A process
-  /// alone throws `error`.
-  [[noreturn]] virtual void abort(const Error& error) = 0;
+  /// Does `work`, in which all ranks take part. What it throws on one rank would leave the others
+  /// waiting for it, so it ends them all, with a message that names the rank; only kInterrupted, on
+  /// which the ranks agree, is thrown on. A process alone throws whatever `work` throws.
+  virtual void run(const std::function<void()>& work) = 0;
 
  protected:
   /// Gathers `bytes` bytes of every rank, in the order of the ranks.
@@ -81,11 +80,10 @@ class Communicator {
 
  private:
   void gather_pieces(std::span<const std::byte> local, std::span<std::byte> all);
+  template <class T>
+  void add_shares(std::span<const T> all, std::span<T> incoming, std::span<T> local);
+  template <class T>
+  void all_reduce(std::span<T> values);
 };
-
-/// Does `work`, in which all ranks take part. An exception on one rank would leave the others
-/// waiting for it, so it ends them all (Communicator::abort); only kInterrupted, on which ranks
-/// agree, is thrown on. A process alone throws whatever `work` throws.
-void run_together(Communicator& communicator, const std::function<void()>& work);
 
 }  // namespace paraclip
