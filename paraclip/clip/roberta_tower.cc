@@ -41,7 +41,7 @@ at::Tensor embed(const TextConfig& config, const PackedText& text, Tensors& tens
 at::Tensor post_norm_block(const at::Tensor& x, const TextConfig& config, const PackedText& text,
                            Tensors& tensors) {
   const at::Tensor attended =
-      packed_attention(tensors.layer(x), text.offsets, config.heads, /*causal=*/false);
+      packed_attention(tensors.layer(x), text.depths, config.heads, /*causal=*/false);
   const at::Tensor y = tensors.norm(tensors.layer(attended) + x, config);
   const at::Tensor hidden = at::gelu(tensors.layer(y));
   return tensors.norm(tensors.layer(hidden) + y, config);
@@ -56,7 +56,9 @@ at::Tensor roberta_forward(const TextConfig& config, std::span<const NamedTensor
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     x = post_norm_block(x, config, text, tensors);
   }
-  const at::Tensor lengths = text.offsets.diff();
+  // Texts stand one after the other: the ends tell their lengths.
+  const at::Tensor ends = at::tensor(at::ArrayRef<int64_t>(text.ends), at::kLong);
+  const at::Tensor lengths = ends.diff(1, 0, at::tensor({-1}, at::kLong));
   at::Tensor pooled = at::segment_reduce(x, "mean", lengths);
   if (config.projection_hidden > 0) pooled = at::gelu(linear_layer(pooled, tensors.next()));
   return linear_layer(pooled, tensors.next());

@@ -4,14 +4,9 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstdlib>
-#include <new>
-#include <vector>
 
 namespace paraclip {
 namespace {
-
-constexpr size_t kAlignment = 64;
 
 int64_t panel_bytes(NumberType type, int64_t depth) {
   const int64_t units = type == NumberType::kBfloat16 ? (depth + 1) / 2 : depth;
@@ -19,22 +14,8 @@ int64_t panel_bytes(NumberType type, int64_t depth) {
 }
 
 std::byte* scratch(size_t bytes) {
-  struct Memory {
-    std::byte* data = nullptr;
-    size_t size = 0;
-    ~Memory() { std::free(data); }
-  };
-  thread_local Memory memory;
-  if (memory.size < bytes) {
-    std::free(memory.data);
-    memory.size = (bytes + kAlignment - 1) / kAlignment * kAlignment;
-    memory.data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, memory.size));
-    if (memory.data == nullptr) {
-      memory.size = 0;
-      throw std::bad_alloc();
-    }
-  }
-  return memory.data;
+  thread_local Buffer memory;
+  return memory.resize(bytes);
 }
 
 // Units of k that a long sum is cut into, so that a tile and a panel stay in the caches.
@@ -77,23 +58,15 @@ void run(const Gemm& p) {
 
 }  // namespace
 
-void PackedFactor::Free::operator()(std::byte* memory) const { std::free(memory); }
-
 void PackedFactor::resize(NumberType type, int64_t depth, int64_t columns) {
   type_ = type;
   depth_ = depth;
   columns_ = columns;
-  const auto bytes = static_cast<size_t>(panels() * panel_bytes(type, depth));
-  if (bytes <= capacity_) return;
-  data_.reset();
-  capacity_ = 0;
-  data_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlignment, bytes)));
-  if (!data_) throw std::bad_alloc();
-  capacity_ = bytes;
+  data_.resize(static_cast<size_t>(panels() * panel_bytes(type, depth)));
 }
 
 std::byte* PackedFactor::panel(int64_t index) const {
-  return data_.get() + index * panel_bytes(type_, depth_);
+  return data_.data() + index * panel_bytes(type_, depth_);
 }
 
 void PackedFactor::pack(const float* source, int64_t stride, int64_t begin, int64_t end) {

@@ -1,10 +1,10 @@
 #pragma once
 
 #include "paraclip/nn/bfloat16.h"
+#include "paraclip/nn/buffer.h"
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
 namespace paraclip {
 
@@ -36,18 +36,14 @@ class PackedFactor {
   /// Packs panels [begin, end) from B transposed: the element (k, n) is source[n * stride + k].
   void pack_transposed(const float* source, int64_t stride, int64_t begin, int64_t end);
 
-  const std::byte* data() const { return data_.get(); }
+  const std::byte* data() const { return data_.data(); }
 
  private:
-  struct Free {
-    void operator()(std::byte* memory) const;
-  };
   std::byte* panel(int64_t index) const;
 
   NumberType type_ = NumberType::kFloat32;
   int64_t depth_ = 0, columns_ = 0;
-  size_t capacity_ = 0;
-  std::unique_ptr<std::byte[], Free> data_;
+  Buffer data_;
 };
 
 /// What a product's result goes through before it is stored.

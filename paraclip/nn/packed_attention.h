@@ -1,6 +1,10 @@
 #pragma once
 
+#include "paraclip/nn/kernels/kernels.h"
+
 #include <ATen/core/Tensor.h>
+
+#include <vector>
 
 namespace paraclip {
 
@@ -10,13 +14,18 @@ namespace paraclip {
 /// token sees itself and the tokens before it. No padding takes part, so the cost is the sum of the
 /// squared lengths.
 ///
-/// @param qkv     [tokens, 3 * width], float or double, contiguous: the queries, keys and values of
-/// every token
-/// @param offsets [batch + 1], int64 on the CPU: sequence b is the rows [offsets[b], offsets[b +
-/// 1])
+/// @param qkv     [tokens, 3 * width], float32, contiguous: the queries, keys and values of every
+///                token
+/// @param depths  [tokens]: the place of each token in its sequence; with `causal`, sequences may
+///                share prefixes as in PackedText
 /// @param heads   divides width
 /// @return [tokens, width]
-at::Tensor packed_attention(const at::Tensor& qkv, const at::Tensor& offsets, int64_t heads,
-                            bool causal);
+at::Tensor packed_attention(const at::Tensor& qkv, const std::vector<int32_t>& depths,
+                            int64_t heads, bool causal);
+
+/// Runs an attention kernel for every head over rows [0, call.end), in parallel: over heads, and
+/// over runs of rows that share nothing.
+void for_each_head(const kernels::AttentionCall& call, int64_t heads,
+                   void (*kernel)(const kernels::AttentionCall&, std::byte* scratch));
 
 }  // namespace paraclip

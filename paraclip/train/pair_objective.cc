@@ -99,7 +99,7 @@ StepLoss PairObjective::accumulate_gradients(PreparedBatch& prepared) {
                options_.mask_identical ? &batch.identities : nullptr);
   StepLoss result;
   result.total = loss.item<double>();
-  result.tokens = batch.texts.tokens();
+  result.tokens = batch.texts.tokens;
   if (std::isfinite(result.total)) loss.backward();
   return result;
 }

@@ -73,7 +73,7 @@ StepLoss TripleObjective::accumulate_gradients(PreparedBatch& prepared) {
                            {{"loss_image", loss.image.item<double>()},
                             {"loss_caption", loss.caption.item<double>()},
                             {"loss_paraphrase", loss.paraphrase.item<double>()}},
-                           texts.tokens()};
+                           texts.tokens};
   if (std::isfinite(result.total)) loss.total.backward();
   return result;
 }

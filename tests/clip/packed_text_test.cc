@@ -5,6 +5,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace paraclip {
 namespace {
 
@@ -17,14 +19,38 @@ TextConfig small_config(Pooling pooling) {
   return config;
 }
 
-TEST(PackedText, TextsStandOneAfterTheOtherCutAfterThePooledToken) {
-  const std::vector<std::vector<int64_t>> texts = {{8, 1, 7, 0, 0}, {8, 7}, {8, 2, 3, 7, 4}};
+using Texts = std::vector<std::vector<int64_t>>;
+using Rows = std::vector<int64_t>;
+
+at::Tensor rows(const Rows& values) { return at::tensor(at::ArrayRef<int64_t>(values), at::kLong); }
+
+TEST(PackedText, TextsAreCutAfterThePooledTokenAndSharePrefixes) {
+  const Texts texts = {{8, 2, 1, 7, 0, 0}, {8, 7}, {8, 2, 3, 7, 4}, {8, 2, 1, 7}, {8, 2, 7}};
   const PackedText packed = pack(texts, small_config(Pooling::kEndToken));
-  EXPECT_TRUE(at::equal(packed.ids, at::tensor({8, 1, 7, 8, 7, 8, 2, 3, 7}, at::kLong)));
-  EXPECT_TRUE(at::equal(packed.positions, at::tensor({0, 1, 2, 0, 1, 0, 1, 2, 3}, at::kLong)));
-  EXPECT_TRUE(at::equal(packed.offsets, at::tensor({0, 3, 5, 9}, at::kLong)));
-  EXPECT_TRUE(at::equal(packed.last_rows(), at::tensor({2, 4, 8}, at::kLong)));
+  // In order: 8 2 1 7 (twice), 8 2 3 7, 8 2 7, 8 7.
+  EXPECT_TRUE(at::equal(packed.ids, rows({8, 2, 1, 7, 3, 7, 7, 7})));
+  EXPECT_TRUE(at::equal(packed.positions, rows({0, 1, 2, 3, 2, 3, 2, 1})));
+  EXPECT_EQ(packed.depths, (std::vector<int32_t>{0, 1, 2, 3, 2, 3, 2, 1}));
+  EXPECT_EQ(packed.ends, (Rows{3, 5, 6, 7}));
+  EXPECT_EQ(packed.end_of, (Rows{0, 3, 1, 0, 2}));
   EXPECT_EQ(packed.max_length, 4);
+  EXPECT_EQ(packed.tokens, 4 + 2 + 4 + 4 + 3);
+}
+
+TEST(PackedText, APrefixOfAnotherTextEndsWhereItEnds) {
+  const PackedText packed = pack(Texts{{8, 3, 9}, {8, 3}}, small_config(Pooling::kHighestId));
+  // The highest id ends a text: 8 3 9, and 8.
+  EXPECT_TRUE(at::equal(packed.ids, rows({8, 3, 9})));
+  EXPECT_EQ(packed.ends, (Rows{0, 2}));
+  EXPECT_EQ(packed.end_of, (Rows{1, 0}));
+}
+
+TEST(PackedText, NotMoreThanSixtyFourTextsShareAPrefix) {
+  Texts texts;
+  for (int64_t i = 0; i < 130; ++i) texts.push_back({8, i % 6, i / 6 % 6, i / 36 % 6, 7});
+  const PackedText packed = pack(texts, small_config(Pooling::kEndToken));
+  EXPECT_EQ(std::count(packed.depths.begin(), packed.depths.end(), 0), 3);
+  EXPECT_LT(packed.rows(), packed.tokens / 2);
 }
 
 TEST(PackedText, PoolsAtTheFirstHighestIdOrTheFirstEndToken) {
@@ -45,10 +71,11 @@ TEST(PackedText, LeavesOutRobertasPaddingTokensWhereverTheyStand) {
   const PackedText packed = pack(texts, config);
   EXPECT_TRUE(at::equal(packed.ids, at::tensor({0, 5, 6, 2, 0, 2}, at::kLong)));
   EXPECT_TRUE(at::equal(packed.positions, at::tensor({2, 3, 4, 5, 2, 3}, at::kLong)));
-  EXPECT_TRUE(at::equal(packed.offsets, at::tensor({0, 4, 6}, at::kLong)));
+  EXPECT_EQ(packed.depths, (std::vector<int32_t>{0, 1, 2, 3, 0, 1}));
+  EXPECT_EQ(packed.ends, (Rows{3, 5}));
+  EXPECT_EQ(packed.end_of, (Rows{0, 1}));
   EXPECT_EQ(packed.max_length, 4);
 
-  using Texts = std::vector<std::vector<int64_t>>;
   EXPECT_THROW(pack(Texts{{1, 1}}, config), Error);
   config.positions = 7;  // One less than 6 tokens need, whose first position is 2.
   EXPECT_THROW(pack(texts, config), Error);
@@ -56,7 +83,6 @@ TEST(PackedText, LeavesOutRobertasPaddingTokensWhereverTheyStand) {
 
 TEST(PackedText, RefusesWhatTheModelCannotTake) {
   const TextConfig config = small_config(Pooling::kEndToken);
-  using Texts = std::vector<std::vector<int64_t>>;
   EXPECT_THROW(pack(Texts{{}}, config), Error);
   EXPECT_THROW(pack(Texts{{8, 1, 1, 1, 1, 1, 7}}, config), Error);
   EXPECT_THROW(pack(Texts{{8, 10, 7}}, config), Error);

@@ -214,7 +214,6 @@ void visit(const AttentionCall& c, Stack& s, int64_t row, int64_t reach) {
 
 template <bool kBf16, bool kGradient>
 void walk(const AttentionCall& c, std::byte* scratch) {
-  __builtin_memset(scratch, 0, static_cast<size_t>(attention_scratch(c.max_depth, c.head_width)));
   Stack s = make_stack(scratch, c.max_depth, c.head_width);
   int64_t held = 0;  // Depths on the stack.
   for (int64_t row = c.begin; row < c.end;) {

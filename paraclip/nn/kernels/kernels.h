@@ -51,7 +51,7 @@ struct NormCall {
   int64_t rows, width;
   const float *weight, *bias;
   double eps;
-  float *mean, *rstd;  // [rows]: written by the forward pass, read by the backward pass.
+  float *mean, *rstd;  // [rows]: written by the forward pass (unless null), read by the backward.
   std::byte* y;        // Of the compute type; may be null in the backward pass.
   int64_t y_stride;
   bool bfloat16;
@@ -98,6 +98,41 @@ struct AdamCall {
   float beta1, beta2, second_correction, eps;        // sqrt(v) / second_correction + eps
 };
 
+/// The most columns of a ContrastTile.
+constexpr int64_t kContrastColumns = 512;
+
+/// A tile of the products of rows of A with columns of B in a contrastive loss. `column_*` arrays
+/// are read, and those of statistics written, up to the next multiple of 16 columns.
+struct ContrastTile {
+  float* products;  // [rows, stride]: the cosines; overwritten.
+  int64_t stride;   // At least `columns`, up to the next multiple of 16.
+  int64_t rows, columns;
+  float scale;                      // From a cosine to a logit in units of log 2.
+  int64_t partner;                  // Row r's partner is column r + partner, if there.
+  const int32_t *row_a, *column_a;  // Pairs whose numbers in these are equal, or in the
+  const int32_t *row_b, *column_b;  // following, do not count; null: none are.
+};
+
+/// Merges a tile into the largest logit, and the sum of powers of two relative to it, of each row
+/// and each column; partners take no part. In units of log 2.
+struct ContrastCall {
+  ContrastTile tile;
+  float *row_maxima, *row_sums;        // [rows]
+  float *column_maxima, *column_sums;  // [columns]
+  float* partners;                     // [rows]: the logits of partners, where in the tile.
+};
+
+/// Turns a tile into the gradient with respect to its products: 2^(logit - row shift) +
+/// 2^(logit - column shift), and `partner_gradients` for partners. Adds to `slope` the sum of each
+/// of the two powers times its logit's difference to that of the row's, or column's, partners.
+struct ContrastGradientCall {
+  ContrastTile tile;
+  const float *row_shifts, *row_partners;        // [rows]
+  const float *column_shifts, *column_partners;  // [columns]
+  const float* partner_gradients;                // [rows]
+  double* slope;
+};
+
 struct Kernels {
   const char* name;
   int64_t tile_rows;                                      // Rows of A that a product takes at once.
@@ -113,6 +148,8 @@ struct Kernels {
   void (*exponentials)(float* values, int64_t count);  // In place: exp.
   void (*adamw)(const AdamCall&);
   double (*sum_of_squares)(const float* values, int64_t count);
+  void (*contrast)(const ContrastCall&);
+  void (*contrast_gradient)(const ContrastGradientCall&);
 };
 
 extern const Kernels kPortable;

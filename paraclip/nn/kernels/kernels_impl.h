@@ -3,6 +3,7 @@
 #pragma once
 
 #include "paraclip/nn/kernels/attention_impl.h"
+#include "paraclip/nn/kernels/contrast_impl.h"
 #include "paraclip/nn/kernels/gemm_impl.h"
 #include "paraclip/nn/kernels/rows_impl.h"
 
@@ -16,7 +17,8 @@ constexpr Kernels table_named(const char* name) {
           norm_gradient, attention_scratch,
           attention,     attention_gradient,
           convert,       exponentials,
-          adamw,         sum_of_squares};
+          adamw,         sum_of_squares,
+          contrast,      contrast_gradient};
 }
 
 }  // namespace

@@ -25,8 +25,10 @@ void norm_row(const NormCall& c, int64_t row) {
   });
   const float variance = sum_of(squares) / static_cast<float>(c.width);
   const float rstd = reciprocal_root(variance + static_cast<float>(c.eps));
-  c.mean[row] = mean;
-  c.rstd[row] = rstd;
+  if (c.mean != nullptr) {
+    c.mean[row] = mean;
+    c.rstd[row] = rstd;
+  }
   std::byte* y = c.y + row * c.y_stride * kSize<kBf16>;
   for_vectors(c.width, [&](int64_t i, int n) {
     const Floats normal = (load_some(x, i, n) - mean) * rstd;
