@@ -22,6 +22,12 @@ if(Torch_FOUND AND NOT TARGET Torch::Torch)
     "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${Torch_INCLUDE_DIR}>"
     "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${Torch_INCLUDE_DIR}/torch/csrc/api/include>")
   target_link_libraries(Torch::Torch INTERFACE "${Torch_CPU_LIBRARY}" "${Torch_C10_LIBRARY}")
+  # at::parallel_for is a template: it runs on libtorch's threads only where its callers are compiled for OpenMP, and
+  # then with GCC's runtime, which the wheel brings.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    find_package(OpenMP REQUIRED COMPONENTS CXX)
+    target_link_libraries(Torch::Torch INTERFACE OpenMP::OpenMP_CXX)
+  endif()
   # libtorch_cpu finds the CUDA runtime and CUPTI by its own RPATH; the linker need not.
   target_link_options(Torch::Torch INTERFACE -Wl,--allow-shlib-undefined)
 endif()
