@@ -22,11 +22,15 @@ if(Torch_FOUND AND NOT TARGET Torch::Torch)
     "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${Torch_INCLUDE_DIR}>"
     "$<$<COMPILE_LANGUAGE:CXX>:SHELL:-idirafter ${Torch_INCLUDE_DIR}/torch/csrc/api/include>")
   target_link_libraries(Torch::Torch INTERFACE "${Torch_CPU_LIBRARY}" "${Torch_C10_LIBRARY}")
-  # at::parallel_for is a template: it runs on libtorch's threads only where its callers are compiled for OpenMP, and
-  # then with GCC's runtime, which the wheel brings.
+  # at::parallel_for is a template: it runs on libtorch's threads only where its callers are compiled for OpenMP, with
+  # the runtime that libtorch has, GCC's. The wheel brings its own.
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    find_package(OpenMP REQUIRED COMPONENTS CXX)
-    target_link_libraries(Torch::Torch INTERFACE OpenMP::OpenMP_CXX)
+    target_compile_options(Torch::Torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+    if(EXISTS "${torch_root}/lib/libgomp.so.1")
+      target_link_libraries(Torch::Torch INTERFACE "${torch_root}/lib/libgomp.so.1")
+    else()
+      target_link_libraries(Torch::Torch INTERFACE gomp)
+    endif()
   endif()
   # libtorch_cpu finds the CUDA runtime and CUPTI by its own RPATH; the linker need not.
   target_link_options(Torch::Torch INTERFACE -Wl,--allow-shlib-undefined)
