@@ -20,8 +20,6 @@ struct Stack {
   float *query, *query_gradient;           // [width]
 };
 
-int64_t padded(int64_t width) { return (width + kLanes - 1) / kLanes * kLanes; }
-
 int64_t attention_scratch(int64_t max_depth, int64_t head_width) {
   const int64_t depth = padded(max_depth), width = padded(head_width);
   return (6 * depth * width + 2 * depth + 2 * width) * 4 + depth * 8 + 64;

@@ -38,10 +38,8 @@ inline float maximum_of(Floats x) {
   return largest;
 }
 
-// Whole vectors of a row of the tile: its stride leaves room for the last.
-inline int64_t padded(int64_t columns) { return (columns + kLanes - 1) / kLanes * kLanes; }
-
-// Takes out of row `r` what is no negative: its partner, pairs of identical content, the padding.
+// Takes out of row `r` what is no negative: its partner, pairs of identical content, and the
+// padding up to whole vectors, for which the stride leaves room.
 inline void leave_out(const ContrastTile& t, int64_t r) {
   float* row = t.products + r * t.stride;
   const auto drop_identical = [&](const int32_t* rows, const int32_t* columns) {

@@ -20,6 +20,9 @@ constexpr int kLanes = 8;
 constexpr int kLanes = 4;
 #endif
 
+// To whole vectors.
+inline int64_t padded(int64_t count) { return (count + kLanes - 1) / kLanes * kLanes; }
+
 using Floats = float __attribute__((vector_size(kLanes * 4)));
 using Words = uint32_t __attribute__((vector_size(kLanes * 4)));
 using Signed = int32_t __attribute__((vector_size(kLanes * 4)));
