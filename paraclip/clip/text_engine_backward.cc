@@ -163,11 +163,18 @@ void BackwardPass::add_weight_gradients(std::span<const WeightGradient> list) {
     size_t entry;
     int64_t begin;
   };
+  struct Sums {
+    int64_t out;
+    float *weight, *bias;
+  };
   constexpr int64_t kPanelsATask = 4;
   std::vector<Task> packing, products;
+  std::vector<Sums> sums;
   for (size_t i = 0; i < list.size(); ++i) {
     const at::Tensor& weight = e_.parameters[list[i].weight].second;
-    if (e_.gradient_of(list[i].weight) == nullptr) continue;
+    sums.push_back({weight.size(0), e_.gradient_of(list[i].weight),
+                    list[i].bias ? e_.gradient_of(list[i].weight + 1) : nullptr});
+    if (sums.back().weight == nullptr) continue;
     PackedFactor& right = e_.workspace.inputs[i];
     right.resize(list[i].type, rows_, weight.size(1));
     for (int64_t p = 0; p < right.panels(); p += kPanelsATask) packing.push_back({i, p});
@@ -185,7 +192,7 @@ void BackwardPass::add_weight_gradients(std::span<const WeightGradient> list) {
   });
   parallel_tasks(static_cast<int64_t>(products.size()), [&](int64_t task) {
     const auto [i, begin] = products[static_cast<size_t>(task)];
-    const int64_t out = e_.parameters[list[i].weight].second.size(0);
+    const auto [out, weight, bias] = sums[i];
     Gemm gradient;
     gradient.b = &e_.workspace.inputs[i];
     gradient.a = static_cast<const std::byte*>(list[i].left) + begin * size_of(list[i].type);
@@ -194,8 +201,7 @@ void BackwardPass::add_weight_gradients(std::span<const WeightGradient> list) {
     gradient.rows = std::min(kRowsATask, out - begin);
     gradient.epilogue = Epilogue::kAccumulate;
     gradient.result_stride = gradient.b->columns();
-    gradient.result = e_.gradient_of(list[i].weight) + begin * gradient.result_stride;
-    float* bias = list[i].bias ? e_.gradient_of(list[i].weight + 1) : nullptr;
+    gradient.result = weight + begin * gradient.result_stride;
     if (bias != nullptr) gradient.row_sums = bias + begin;
     gemm(gradient);
   });
