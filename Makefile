@@ -26,12 +26,14 @@ parity: build
 	@scripts/setup --references
 	@scripts/parity
 
-# Speed and memory beside the peers', on PHOTOS (JPEGs): nothing else should run meanwhile.
-PHOTOS := ../shared/data/flickr8k/images
+# Speed and memory beside the peers', on the captions and photos in DATA: nothing else should run for its 45 minutes.
+# ONLY=train,query runs some of its parts; see bench/run.py.
+DATA := ../shared/data
 bench: build
 	@scripts/setup --references
-	@.deps/references/bin/python bench/embed_images.py --program build/release/paraclip --photos $(PHOTOS)
-	@.deps/references/bin/python bench/load_model.py --program build/release/paraclip
+	@cmake --preset release --log-level=WARNING -DPARACLIP_BENCH=ON
+	@cmake --build --preset release
+	@.deps/references/bin/python bench/run.py --build build/release --data $(DATA) $(if $(ONLY),--only $(ONLY))
 
 asan tsan: setup
 	@cmake --preset $@ --log-level=WARNING

@@ -21,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from data import make_model
+
 THREADS = 2
 PEERS = {f"open_clip {precision}, {'DataLoader' if workers else 'loop'}": (precision, workers)
          for precision in ("fp32", "bf16 autocast", "bf16") for workers in (0, 2)}
@@ -76,20 +78,6 @@ def time_program(program, folder, photos, precision, batch_size, scratch):
     return json.loads(result.stdout)["seconds"]
 
 
-def make_model(folder):
-    import open_clip
-    import torch
-    from open_clip.push_to_hf_hub import save_for_hf
-
-    class NoTokenizer:
-        def save_pretrained(self, folder):
-            pass
-
-    torch.manual_seed(1)
-    model = open_clip.create_model("ViT-B-32")
-    save_for_hf(model, NoTokenizer(), open_clip.get_model_config("ViT-B-32"), folder, safe_serialization=True)
-
-
 def make_photos(source, folder, count):
     from PIL import Image
 
@@ -110,7 +98,7 @@ def machine():
 
 def measure(args, scratch):
     folder, photos = scratch / "model", scratch / "photos"
-    make_model(folder)
+    make_model("ViT-B-32", folder)
     make_photos(args.photos, photos, args.count)
     contestants = {name: lambda p=p, w=w: time_peer(folder, photos, p, w, args.batch_size, scratch) for name, (p, w) in PEERS.items()}
     contestants |= {name: lambda p=p: time_program(args.program, folder, photos, p, args.batch_size, scratch)
