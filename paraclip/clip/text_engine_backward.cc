@@ -170,11 +170,17 @@ void BackwardPass::add_weight_gradients(std::span<const WeightGradient> list) {
   constexpr int64_t kPanelsATask = 4;
   std::vector<Task> packing, products;
   std::vector<Sums> sums;
+  std::vector<at::Tensor> unwanted;
   for (size_t i = 0; i < list.size(); ++i) {
     const at::Tensor& weight = e_.parameters[list[i].weight].second;
     sums.push_back({weight.size(0), e_.gradient_of(list[i].weight),
                     list[i].bias ? e_.gradient_of(list[i].weight + 1) : nullptr});
-    if (sums.back().weight == nullptr) continue;
+    if (sums.back().weight == nullptr) {
+      if (sums.back().bias == nullptr) continue;
+      // The bias' sums come with the product.
+      unwanted.push_back(at::empty(weight.sizes(), at::kFloat));
+      sums.back().weight = unwanted.back().mutable_data_ptr<float>();
+    }
     PackedFactor& right = e_.workspace.inputs[i];
     right.resize(list[i].type, rows_, weight.size(1));
     for (int64_t p = 0; p < right.panels(); p += kPanelsATask) packing.push_back({i, p});
