@@ -4,44 +4,7 @@
 
 #include <ATen/ATen.h>
 
-#include <limits>
-
 namespace paraclip {
-namespace {
-
-at::Tensor as_tensor(const std::vector<int64_t>& values) {
-  return at::tensor(at::ArrayRef<int64_t>(values), at::kLong);
-}
-
-// [batch, batch]: true where (i, j) is another sample with the same content on either side.
-at::Tensor identical_pairs(const PairIdentities& identities) {
-  const auto equal = [](const std::vector<int64_t>& values) {
-    const at::Tensor row = as_tensor(values);
-    return row.unsqueeze(0) == row.unsqueeze(1);
-  };
-  return (equal(identities.a) | equal(identities.b)).fill_diagonal_(false);
-}
-
-}  // namespace
-
-at::Tensor info_nce(const at::Tensor& a, const at::Tensor& b, const at::Tensor& logit_scale,
-                    LossDirection direction, const PairIdentities* identities) {
-  at::Tensor logits = at::matmul(a, b.t()) * logit_scale.exp();
-  if (identities != nullptr) {
-    logits =
-        logits.masked_fill(identical_pairs(*identities), -std::numeric_limits<float>::infinity());
-  }
-  const auto cross_entropy = [&](int64_t dim) {
-    return -at::log_softmax(logits, dim).diagonal().mean();
-  };
-  switch (direction) {
-    case LossDirection::kForward: return cross_entropy(1);
-    case LossDirection::kBackward: return cross_entropy(0);
-    case LossDirection::kSymmetric: break;
-  }
-  return (cross_entropy(1) + cross_entropy(0)) / 2;
-}
-
 void LossOptions::validate() const {
   if (image_weight >= 0 && caption_weight >= 0 && paraphrase_weight >= 0 &&
       image_weight + caption_weight + paraphrase_weight > 0) {
@@ -66,6 +29,35 @@ ParaclipLoss paraclip_loss(const TripleBatch& batch, const at::Tensor& logit_sca
       loss(batch.paraphrase_1, batch.paraphrase_2, batch.paraphrase_1_ids, batch.paraphrase_2_ids);
   result.total = options.image_weight * result.image + options.caption_weight * result.caption +
                  options.paraphrase_weight * result.paraphrase;
+  return result;
+}
+
+TripleLoss paraclip_loss(const TripleBatch& batch, double logit_scale, const LossOptions& options,
+                         Communicator& ranks) {
+  TripleLoss result;
+  result.caption_gradient = at::zeros_like(batch.caption, at::MemoryFormat::Contiguous);
+  result.paraphrase_1_gradient = at::zeros_like(batch.paraphrase_1, at::MemoryFormat::Contiguous);
+  result.paraphrase_2_gradient = at::zeros_like(batch.paraphrase_2, at::MemoryFormat::Contiguous);
+  const auto side = [&](const at::Tensor& rows, const std::vector<int64_t>& identities,
+                        const at::Tensor& gradient) {
+    return ContrastSide(rows, options.mask_identical ? identities : std::vector<int64_t>(),
+                        gradient);
+  };
+  ContrastSide image = side(batch.image, batch.image_ids, {});
+  ContrastSide caption = side(batch.caption, batch.caption_ids, result.caption_gradient);
+  ContrastSide paraphrase_1 =
+      side(batch.paraphrase_1, batch.paraphrase_1_ids, result.paraphrase_1_gradient);
+  ContrastSide paraphrase_2 =
+      side(batch.paraphrase_2, batch.paraphrase_2_ids, result.paraphrase_2_gradient);
+  const auto add = [&](ContrastSide& a, ContrastSide& b, double weight) {
+    const InfoNce loss = add_info_nce(a, b, logit_scale, weight, options.direction, ranks);
+    if (weight > 0) result.total += weight * loss.value;
+    result.logit_scale_gradient += loss.logit_scale_gradient;
+    return loss.value;
+  };
+  result.image = add(image, paraphrase_2, options.image_weight);
+  result.paraphrase = add(paraphrase_1, paraphrase_2, options.paraphrase_weight);
+  result.caption = add(caption, paraphrase_1, options.caption_weight);
   return result;
 }
 

@@ -1,37 +1,13 @@
 #pragma once
 
+#include "paraclip/train/info_nce.h"
+
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <vector>
 
 namespace paraclip {
-
-/// Which softmax an InfoNCE loss takes.
-enum class LossDirection {
-  kSymmetric,  ///< The mean of both, as CLIP does.
-  kForward,    ///< Each row of A picks its partner among all rows of B.
-  kBackward,   ///< Each row of B picks its partner among all rows of A.
-};
-
-/// Identities of the samples of a batch, [2 texts or images][batch]: equal numbers mean equal
-/// content.
-struct PairIdentities {
-  std::vector<int64_t> a, b;
-};
-
-/// InfoNCE between matching rows: with S = exp(t) A B^T, the mean over i of -log softmax(S_i*)_i
-/// (forward), -log softmax(S_*i)_i (backward), or the mean of the two (open_clip's ClipLoss).
-///
-/// @param a, b         [batch, width], rows of unit length
-/// @param logit_scale  the scalar t
-/// @param identities   when given, pairs (i, j) whose a or b are identical to those of i count
-/// neither as positives
-///                     nor as negatives: a caption that occurs twice in a batch is not pushed from
-///                     itself
-at::Tensor info_nce(const at::Tensor& a, const at::Tensor& b, const at::Tensor& logit_scale,
-                    LossDirection direction = LossDirection::kSymmetric,
-                    const PairIdentities* identities = nullptr);
 
 /// How the three losses of ParaCLIP (Kim et al., EACL 2024) are put together.
 struct LossOptions {
@@ -45,7 +21,8 @@ struct LossOptions {
   void validate() const;
 };
 
-/// The embeddings of a batch, rows of unit length [batch, width], and their identities.
+/// The embeddings of this rank's part of a batch, rows of unit length [local, width] of float32,
+/// and their identities.
 struct TripleBatch {
   at::Tensor image, caption, paraphrase_1, paraphrase_2;
   std::vector<int64_t> image_ids, caption_ids, paraphrase_1_ids, paraphrase_2_ids;
@@ -59,5 +36,22 @@ struct ParaclipLoss {
 /// L = w1 L1(I, T'') + w2 L2(T, T') + w3 L3(T', T''), with one temperature.
 ParaclipLoss paraclip_loss(const TripleBatch& batch, const at::Tensor& logit_scale,
                            const LossOptions& options);
+
+/// L and what its differentiation gives.
+struct TripleLoss {
+  double total = 0;
+  double image = 0, caption = 0, paraphrase = 0;  ///< The parts before weighting.
+  double logit_scale_gradient = 0;
+  /// [local, width]: of L by this rank's rows.
+  at::Tensor caption_gradient, paraphrase_1_gradient, paraphrase_2_gradient;
+};
+
+/// The same with gradients by embeddings and temperature, for the batch of all ranks. A part of
+/// weight 0 is computed, for the logs, but neither differentiated nor in `total`. Where `total` is
+/// not finite, the gradients mean nothing. Every rank gets the same but its own rows' gradients.
+///
+/// @param logit_scale t, the logarithm of what cosines are multiplied with
+TripleLoss paraclip_loss(const TripleBatch& batch, double logit_scale, const LossOptions& options,
+                         Communicator& ranks);
 
 }  // namespace paraclip

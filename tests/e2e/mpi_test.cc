@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <bit>
 #include <vector>
 
 namespace paraclip {
