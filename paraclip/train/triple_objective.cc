@@ -1,24 +1,86 @@
 #include "paraclip/train/triple_objective.h"
 
 #include "paraclip/base/error.h"
+#include "paraclip/base/memory.h"
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <span>
 
 namespace paraclip {
 namespace {
 
-struct PackedTriples : PreparedBatch {
-  PackedText texts;     // All captions, then all first and all second paraphrases.
-  TripleBatch triples;  // Embeddings of the images, and all identities.
+// Rows of a chunk, about: its matrices fit into a level-3 cache, and adding up the gradients of
+// weights once a chunk costs little beside computing them.
+constexpr int64_t kChunkRows = 2240;
+
+// Some texts of a batch, and their places among all: captions, then first and second paraphrases.
+struct Chunk {
+  PackedText texts;
+  at::Tensor places;  // [texts] int64
 };
+
+struct TripleChunks : PreparedBatch {
+  TripleBatch triples;  // Without embeddings of texts.
+  std::vector<Chunk> chunks;
+  int64_t texts = 0, tokens = 0;
+};
+
+// Texts with common beginnings come together, so that they share rows.
+std::vector<Chunk> cut(const std::vector<std::vector<int64_t>>& texts, const TextConfig& config) {
+  std::vector<int64_t> order(texts.size());
+  std::iota(order.begin(), order.end(), int64_t{0});
+  const auto text = [&](int64_t place) -> const auto& { return texts[static_cast<size_t>(place)]; };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return text(a) < text(b); });
+  std::vector<Chunk> chunks;
+  for (size_t begin = 0; begin < order.size();) {
+    std::vector<std::vector<int64_t>> some;
+    int64_t rows = 0;
+    size_t end = begin;
+    while (end < order.size()) {
+      const auto& next = text(order[end]);
+      auto fresh = static_cast<int64_t>(next.size());
+      if (!some.empty()) {
+        fresh =
+            next.end() -
+            std::mismatch(next.begin(), next.end(), some.back().begin(), some.back().end()).first;
+      }
+      if (!some.empty() && rows + fresh > kChunkRows) break;
+      some.push_back(next);
+      rows += fresh;
+      ++end;
+    }
+    chunks.push_back(
+        {pack(some, config),
+         at::tensor(at::ArrayRef<int64_t>(order.data() + begin, end - begin), at::kLong)});
+    begin = end;
+  }
+  return chunks;
+}
+
+// The gradient through x / |x|, row by row: (g - u (u . g)) / |x|.
+at::Tensor through_norm(const at::Tensor& unit, const at::Tensor& lengths, at::Tensor gradient) {
+  const at::Tensor along = (unit * gradient).sum(1, /*keepdim=*/true);
+  return gradient.addcmul_(unit, along, -1).div_(lengths);
+}
 
 }  // namespace
 
 TripleObjective::TripleObjective(TextModel& model, const TrainingSet& set,
-                                 const ImageEmbeddings& images, const LossOptions& options)
-    : model_(model), set_(set), images_(images), options_(options) {
+                                 const ImageEmbeddings& images, const LossOptions& options,
+                                 int64_t memory, Communicator* ranks)
+    : model_(model),
+      set_(set),
+      images_(images),
+      options_(options),
+      memory_(memory),
+      alone_(ranks == nullptr ? Communicator::single() : nullptr),
+      ranks_(ranks == nullptr ? *alone_ : *ranks),
+      resident_before_(resident_bytes()) {
   options_.validate();
   if (images_.width() != model_.config().text.projection_dim) {
     fail(ErrorKind::kData,
@@ -40,7 +102,7 @@ Json TripleObjective::identity() const {
 
 std::unique_ptr<PreparedBatch> TripleObjective::prepare(const std::vector<int64_t>& samples,
                                                         uint64_t /*draw*/) const {
-  auto batch = std::make_unique<PackedTriples>();
+  auto batch = std::make_unique<TripleChunks>();
   TripleBatch& triples = batch->triples;
   std::vector<std::vector<int64_t>> texts;
   texts.reserve(samples.size() * TrainingSet::kParts);
@@ -55,26 +117,85 @@ std::unique_ptr<PreparedBatch> TripleObjective::prepare(const std::vector<int64_
   }
   for (const int64_t sample : samples) triples.image_ids.push_back(set_.image_row(sample));
   triples.image = images_.rows(triples.image_ids);
-  batch->texts = pack(texts, model_.config().text);
+  batch->chunks = cut(texts, model_.config().text);
+  batch->texts = static_cast<int64_t>(texts.size());
+  for (const Chunk& chunk : batch->chunks) batch->tokens += chunk.texts.tokens;
   return batch;
 }
 
-StepLoss TripleObjective::accumulate_gradients(PreparedBatch& prepared) {
-  const PackedText& texts = static_cast<PackedTriples&>(prepared).texts;
-  TripleBatch& batch = static_cast<PackedTriples&>(prepared).triples;
-  const std::vector<at::Tensor> parts =
-      normalize_rows(model_.tower().forward(texts)).chunk(TrainingSet::kParts);
-  batch.caption = parts[TrainingSet::kCaption];
-  batch.paraphrase_1 = parts[TrainingSet::kParaphrase1];
-  batch.paraphrase_2 = parts[TrainingSet::kParaphrase2];
+// What is left of the memory for the tapes of chunks, after all else that a run takes.
+int64_t TripleObjective::memory_for_tapes(int64_t texts, int64_t largest_tape) const {
+  int64_t weights = 0;
+  for (const auto& [name, tensor] : model_.tower().parameters()) weights += tensor.numel() * 4;
+  // Gradients, two moments, and packed copies for both passes at most.
+  const int64_t state = 5 * weights;
+  // Embeddings of the texts and images, their gradients, and copies for the products of the loss.
+  const int64_t embeddings = 6 * texts * images_.width() * 4 * ranks_.size();
+  // A backward pass needs about as much as one tape for its own matrices.
+  const int64_t needed = resident_before_ + state + embeddings + 2 * largest_tape;
+  if (needed > memory_) {
+    constexpr double kGigabyte = 1e9;
+    fail(ErrorKind::kUsage,
+         "--memory {:.1f}GB is too little: this model with batches of {} texts needs about {:.1f} "
+         "GB",
+         static_cast<double>(memory_) / kGigabyte, texts, static_cast<double>(needed) / kGigabyte);
+  }
+  return memory_ - needed + largest_tape;
+}
 
-  const ParaclipLoss loss = paraclip_loss(batch, model_.tower().logit_scale(), options_);
-  const StepLoss result = {loss.total.item<double>(),
-                           {{"loss_image", loss.image.item<double>()},
-                            {"loss_caption", loss.caption.item<double>()},
-                            {"loss_paraphrase", loss.paraphrase.item<double>()}},
-                           texts.tokens};
-  if (std::isfinite(result.total)) loss.total.backward();
+StepLoss TripleObjective::accumulate_gradients(PreparedBatch& prepared) {
+  auto& batch = static_cast<TripleChunks&>(prepared);
+  const TextTower& tower = model_.tower();
+  std::vector<int64_t> tapes;
+  for (const Chunk& chunk : batch.chunks) tapes.push_back(tower.tape_bytes(chunk.texts));
+  const bool bounded = memory_ != kUnbounded;
+  int64_t left =
+      bounded ? memory_for_tapes(batch.texts, *std::max_element(tapes.begin(), tapes.end())) : 0;
+
+  // Forward, with what the backward pass needs for the chunks that fit.
+  at::Tensor unit = at::empty({batch.texts, images_.width()}, at::kFloat);
+  std::vector<at::Tensor> kept(batch.chunks.size());
+  for (size_t i = 0; i < batch.chunks.size(); ++i) {
+    const Chunk& chunk = batch.chunks[i];
+    const bool keeps = !bounded || tapes[i] <= left;
+    if (keeps) left -= tapes[i];
+    const at::AutoGradMode mode(keeps);
+    const at::Tensor embeddings = tower.forward(chunk.texts);
+    if (keeps) kept[i] = embeddings;
+    unit.index_copy_(0, chunk.places, embeddings.detach());
+  }
+  const at::Tensor lengths = unit.norm(2, {1}, /*keepdim=*/true).clamp_min_(1e-12);
+  unit.div_(lengths);
+
+  const std::vector<at::Tensor> parts = unit.chunk(TrainingSet::kParts);
+  batch.triples.caption = parts[TrainingSet::kCaption];
+  batch.triples.paraphrase_1 = parts[TrainingSet::kParaphrase1];
+  batch.triples.paraphrase_2 = parts[TrainingSet::kParaphrase2];
+  const at::Tensor& scale = tower.logit_scale();
+  const TripleLoss loss =
+      paraclip_loss(batch.triples, scale.detach().item<double>(), options_, ranks_);
+  const StepLoss result = {loss.total,
+                           {{"loss_image", loss.image},
+                            {"loss_caption", loss.caption},
+                            {"loss_paraphrase", loss.paraphrase}},
+                           batch.tokens};
+  if (!std::isfinite(result.total)) return result;
+
+  if (scale.requires_grad()) {
+    at::Tensor& gradient = scale.mutable_grad();
+    if (!gradient.defined()) gradient = at::zeros_like(scale);
+    // Every rank knows all of it: each adds its share to the sum over ranks.
+    gradient.add_(loss.logit_scale_gradient / ranks_.size());
+  }
+  const at::Tensor gradients = through_norm(
+      unit, lengths,
+      at::cat({loss.caption_gradient, loss.paraphrase_1_gradient, loss.paraphrase_2_gradient}));
+  for (size_t i = 0; i < batch.chunks.size(); ++i) {
+    const Chunk& chunk = batch.chunks[i];
+    at::Tensor embeddings = std::move(kept[i]);
+    if (!embeddings.defined()) embeddings = tower.forward(chunk.texts);
+    embeddings.backward(gradients.index_select(0, chunk.places));
+  }
   return result;
 }
 
