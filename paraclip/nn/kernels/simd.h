@@ -53,13 +53,55 @@ inline Floats magnitude(Floats x) { return as_floats(as_words(x) & 0x7fffffffu);
 
 inline float reciprocal_root(float x) { return 1.0f / __builtin_sqrtf(x); }
 
+// Lanes whose bit is clear from `a`, the others from `b`.
+template <int kBit, size_t... kLane>
+inline Floats blend(Floats a, Floats b, std::index_sequence<kLane...>) {
+  return __builtin_shufflevector(a, b, ((kLane & kBit) == 0 ? int(kLane) : int(kLanes + kLane))...);
+}
+// The same with either's lanes moved by the bit: up in `a`, down in `b`.
+template <int kBit, size_t... kLane>
+inline Floats cross(Floats a, Floats b, std::index_sequence<kLane...>) {
+  return __builtin_shufflevector(
+      a, b, int((kLane & kBit) == 0 ? kLane + kBit : kLanes + kLane - kBit)...);
+}
+constexpr auto kEachLane = std::make_index_sequence<kLanes>();
+
+template <int kBit = kLanes / 2>
 inline float sum_of(Floats x) {
-  float parts[kLanes];
-  store_as(parts, x);
-  for (int half = kLanes / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) parts[i] += parts[i + half];
+  if constexpr (kBit == 0) {
+    return x[0];
+  } else {
+    return sum_of<kBit / 2>(x + cross<kBit>(x, x, kEachLane));
   }
-  return parts[0];
+}
+template <int kBit = kLanes / 2>
+inline float largest_of(Floats x) {
+  if constexpr (kBit == 0) {
+    return x[0];
+  } else {
+    return largest_of<kBit / 2>(larger(x, cross<kBit>(x, x, kEachLane)));
+  }
+}
+
+// The sum of each of kLanes vectors, as a vector.
+template <int kBit = 1>
+inline Floats sums_of(Floats (&parts)[kLanes]) {
+  if constexpr (kBit == kLanes) {
+    return parts[0];
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; i += 2 * kBit) {
+      parts[i] = blend<kBit>(parts[i], parts[i + kBit], kEachLane) +
+                 cross<kBit>(parts[i], parts[i + kBit], kEachLane);
+    }
+    return sums_of<2 * kBit>(parts);
+  }
+}
+
+inline Signed lane_numbers() {
+  Signed result;
+  for (int i = 0; i < kLanes; ++i) result[i] = i;
+  return result;
 }
 
 // bfloat16 is the upper half of a float32; rounding is to nearest, ties to even, NaN stays NaN.
