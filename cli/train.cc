@@ -135,6 +135,7 @@ void check_objective(const TrainCommand& command) {
 }
 
 void run(const CLI::App& app, TrainCommand& command) {
+  command.common.quiet = command.common.quiet || command.ranks->rank() != 0;
   apply_common_options(command.common);
   command.loss.image_weight = command.loss_weights[0];
   command.loss.caption_weight = command.loss_weights[1];
@@ -142,6 +143,10 @@ void run(const CLI::App& app, TrainCommand& command) {
   command.train.validate();
   check_objective(command);
   if (command.objective == "clip") {
+    if (command.ranks->size() > 1) {
+      fail(ErrorKind::kUsage, "--objective clip trains in one process, not in {}",
+           command.ranks->size());
+    }
     command.pairs.direction = command.loss.direction;
     command.pairs.mask_identical = command.loss.mask_identical;
     train_on_pairs(app, command);
@@ -155,7 +160,11 @@ void run(const CLI::App& app, TrainCommand& command) {
 void define_train(CLI::App& app) {
   auto command = std::make_shared<TrainCommand>();
   add_options(app, *command);
-  app.callback([&app, command] { run(app, *command); });
+  app.callback([&app, command] {
+    const auto ranks = Communicator::create();
+    command->ranks = ranks.get();
+    ranks->run([&] { run(app, *command); });
+  });
 }
 
 }  // namespace paraclip::cli

@@ -2,6 +2,7 @@
 
 #include "cli/common.h"
 #include "paraclip/eval/retrieval_data.h"
+#include "paraclip/train/communicator.h"
 #include "paraclip/train/losses.h"
 #include "paraclip/train/pair_objective.h"
 #include "paraclip/train/trainer.h"
@@ -15,6 +16,7 @@ namespace paraclip::cli {
 /// What `paraclip train` is told.
 struct TrainCommand {
   CommonOptions common;
+  Communicator* ranks = nullptr;  ///< Of the processes that train together.
   std::string objective = "paraclip";
   std::string unlock;
   TrainOptions train;
@@ -39,7 +41,7 @@ struct TrainCommand {
 void train_on_triples(const CLI::App& app, TrainCommand& command);
 void train_on_pairs(const CLI::App& app, TrainCommand& command);
 
-/// Trains to the end and prints what came of it, as a table or as JSON with `data` in it.
+/// Trains to the end; rank 0 prints what came of it, as a table or as JSON with `data` in it.
 void run_and_report(Trainer& trainer, const TrainCommand& command, const Json& data);
 
 }  // namespace paraclip::cli

@@ -55,6 +55,7 @@ void print_table(const TrainCommand& command, const TrainState& state, double se
 void run_and_report(Trainer& trainer, const TrainCommand& command, const Json& data) {
   const auto started = std::chrono::steady_clock::now();
   const TrainState state = trainer.run();
+  if (command.ranks->rank() != 0) return;
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   if (!command.common.json) return print_table(command, state, seconds);
@@ -98,12 +99,15 @@ void train_on_triples(const CLI::App& app, TrainCommand& command) {
       return report.to_json().at("metrics");
     };
   }
-  TripleObjective objective(model, set, images, command.loss);
-  Trainer trainer(objective, command.train, evaluate, progress);
+  TripleObjective objective(model, set, images, command.loss, TripleObjective::kUnbounded,
+                            command.ranks);
+  Trainer trainer(objective, command.train, evaluate, progress, command.ranks);
   const Json data = join_json(set.report());
-  make_directories(command.train.output);
-  write_file_atomic(command.train.output / "data.json", dump_json(data, 2) + "\n");
-  write_effective_config(app, command.train.output);
+  if (command.ranks->rank() == 0) {
+    make_directories(command.train.output);
+    write_file_atomic(command.train.output / "data.json", dump_json(data, 2) + "\n");
+    write_effective_config(app, command.train.output);
+  }
   run_and_report(trainer, command, data);
 }
 

@@ -51,6 +51,10 @@ void GradientBuffer::zero() {
   });
 }
 
+std::span<float> GradientBuffer::values() {
+  return {values_.mutable_data_ptr<float>(), static_cast<size_t>(values_.numel())};
+}
+
 double GradientBuffer::norm() const {
   const float* values = values_.const_data_ptr<float>();
   const int64_t count = values_.numel();

@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <span>
 #include <vector>
 
 namespace paraclip {
@@ -17,6 +18,9 @@ class GradientBuffer {
 
   /// Sets all gradients to zero.
   void zero();
+
+  /// All gradients, and the zeros between them.
+  std::span<float> values();
 
   /// The Euclidean norm of all gradients together, summed in float64 in an order that does not
   /// depend on the number of threads.

@@ -5,6 +5,8 @@
 #include "paraclip/base/log.h"
 #include "paraclip/base/random.h"
 #include "paraclip/base/signals.h"
+#include "paraclip/nn/kernels/kernels.h"
+#include "paraclip/nn/parallel.h"
 #include "paraclip/train/batch_queue.h"
 #include "paraclip/train/run_card.h"
 #include "paraclip/train/schedule.h"
@@ -57,12 +59,14 @@ class Stopwatch {
 }  // namespace
 
 Trainer::Trainer(Objective& objective, TrainOptions options, Evaluator evaluate,
-                 ProgressCallback progress)
+                 ProgressCallback progress, Communicator* ranks)
     : objective_(objective),
       model_(objective.text()),
       options_(std::move(options)),
       evaluate_(std::move(evaluate)),
       progress_(std::move(progress)),
+      alone_(ranks == nullptr ? Communicator::single() : nullptr),
+      ranks_(ranks == nullptr ? *alone_ : *ranks),
       store_(options_.output) {
   options_.validate();
   steps_per_epoch_ = objective_.size() / options_.batch_size;
@@ -95,6 +99,32 @@ Trainer::Trainer(Objective& objective, TrainOptions options, Evaluator evaluate,
          "{} already holds a run; add --resume to go on with it, or choose another --output",
          options_.output.string());
   }
+  check_ranks();
+}
+
+// Ranks that read other data, or have other weights, would train on without a word. Kernels of
+// different instruction sets round differently, so that the ranks' weights would drift apart.
+void Trainer::check_ranks() {
+  if (options_.batch_size % ranks_.size() != 0) {
+    fail(ErrorKind::kUsage, "--batch-size {}: expected a multiple of the {} processes",
+         options_.batch_size, ranks_.size());
+  }
+  Json own = state_.identity;
+  own["step"] = state_.step;
+  own["kernels"] = kernels::active().name;
+  const std::vector<std::string> all = ranks_.all_gather(own.dump());
+  const Json expected = Json::parse(all.front());
+  for (size_t rank = 1; rank < all.size(); ++rank) {
+    const Json other = Json::parse(all[rank]);
+    for (const auto& [name, value] : other.items()) {
+      if (value == expected.value(name, Json())) continue;
+      fail(
+          ErrorKind::kUsage,
+          "rank {} differs from rank 0: its {} is {}, not {}; give all processes the same options, "
+          "data and model (and, on processors of different kinds, PARACLIP_KERNELS)",
+          rank, name, value.dump(), expected.value(name, Json()).dump());
+    }
+  }
 }
 
 void Trainer::restore() {
@@ -118,8 +148,15 @@ std::vector<int64_t> Trainer::samples_of(int64_t step) const {
   return samples;
 }
 
+std::unique_ptr<PreparedBatch> Trainer::prepare(const std::vector<int64_t>& samples,
+                                                uint64_t draw) const {
+  const auto count = static_cast<int64_t>(samples.size());
+  const Range part = share_of(count, ranks_.rank(), ranks_.size());
+  return objective_.prepare({samples.begin() + part.begin, samples.begin() + part.end}, draw);
+}
+
 StepReport Trainer::step(const std::vector<int64_t>& samples, double learning_rate, uint64_t draw) {
-  return step_on(*objective_.prepare(samples, draw), learning_rate);
+  return step_on(*prepare(samples, draw), learning_rate);
 }
 
 StepReport Trainer::step_on(PreparedBatch& batch, double learning_rate) {
@@ -128,10 +165,11 @@ StepReport Trainer::step_on(PreparedBatch& batch, double learning_rate) {
   StepReport report;
   report.loss = loss.total;
   report.parts = std::move(loss.parts);
-  report.tokens = loss.tokens;
+  for (const int64_t tokens : ranks_.all_gather(loss.tokens)) report.tokens += tokens;
   report.finite = std::isfinite(report.loss);
   if (!report.finite) return report;
 
+  ranks_.all_reduce_sum(gradients_->values());
   report.grad_norm = gradients_->norm();
   report.finite = std::isfinite(report.grad_norm);
   if (!report.finite) return report;
@@ -144,14 +182,15 @@ StepReport Trainer::step_on(PreparedBatch& batch, double learning_rate) {
 }
 
 void Trainer::start() {
-  make_directories(options_.output);
+  if (writes()) {
+    make_directories(options_.output);
+    log_ = std::make_unique<MetricsLog>(options_.output, options_.resume ? state_.step : -1);
+  }
   if (options_.resume) {
-    log_ = std::make_unique<MetricsLog>(options_.output, state_.step);
     log().info("resuming {} at step {} of {}", options_.output.string(), state_.step,
                total_steps());
     return;
   }
-  log_ = std::make_unique<MetricsLog>(options_.output, /*step=*/-1);
   evaluate_now();
   save();
 }
@@ -160,13 +199,11 @@ TrainState Trainer::run() {
   start();
   int64_t skipped_in_a_row = 0;
   BatchQueue batches(
-      [this](int64_t step) {
-        return objective_.prepare(samples_of(step), draw_of(options_.seed, step));
-      },
+      [this](int64_t step) { return prepare(samples_of(step), draw_of(options_.seed, step)); },
       state_.step, total_steps());
   Stopwatch stopwatch(state_.step, batches);
   while (state_.step < total_steps()) {
-    if (stop_requested()) {
+    if (ranks_.any(stop_requested())) {
       save();
       fail(ErrorKind::kInterrupted, "interrupted at step {} of {}; add --resume to go on",
            state_.step, total_steps());
@@ -205,6 +242,7 @@ TrainState Trainer::run() {
 
 void Trainer::log_step(const StepReport& report, double learning_rate, double seconds,
                        double data_wait) {
+  if (!writes()) return;
   Json values = Json::object();
   values["epoch"] = static_cast<double>(state_.step) / static_cast<double>(steps_per_epoch_);
   values["loss"] = report.loss;
@@ -235,6 +273,7 @@ std::string Trainer::choose_best_metric(const Json& metrics) const {
 }
 
 void Trainer::evaluate_now() {
+  if (!writes()) return;
   if (!evaluate_) {
     state_.best_step = state_.step;
     return;
@@ -251,10 +290,14 @@ void Trainer::evaluate_now() {
   log_->write("eval", state_.step, metrics);
 }
 
+// After it, the checkpoint is there for all ranks.
 void Trainer::save() {
   state_.optimizer_steps = optimizer_->steps();
-  store_.save(model_, objective_.vision(), *optimizer_, state_, options_.text_only,
-              card_of_run(objective_, state_, options_.text_only).to_markdown());
+  if (writes()) {
+    store_.save(model_, objective_.vision(), *optimizer_, state_, options_.text_only,
+                card_of_run(objective_, state_, options_.text_only).to_markdown());
+  }
+  ranks_.barrier();
 }
 
 }  // namespace paraclip

@@ -3,6 +3,7 @@
 #include "paraclip/base/progress.h"
 #include "paraclip/clip/text_model.h"
 #include "paraclip/train/checkpoint.h"
+#include "paraclip/train/communicator.h"
 #include "paraclip/train/gradient_buffer.h"
 #include "paraclip/train/metrics_log.h"
 #include "paraclip/train/objective.h"
@@ -29,13 +30,17 @@ struct StepReport {
 };
 
 /// Minimises an objective over the towers that it trains.
+///
+/// Several processes do the same with their part of every batch: gradients are summed over them,
+/// and all make the same update. Rank 0 alone evaluates and writes.
 class Trainer {
  public:
-  /// `objective` must outlive it. With options.resume, takes up the last checkpoint of
+  /// `objective` must outlive it, and so must `ranks`; without, this process is alone. Ranks share
+  /// the output folder. With options.resume, takes up the last checkpoint of
   /// options.output; without, that folder must hold none. Writes nothing yet. Throws kUsage, kData
-  /// for options, data and checkpoints that do not fit together.
-  Trainer(Objective& objective, TrainOptions options, Evaluator evaluate,
-          ProgressCallback progress);
+  /// for options, data and checkpoints that do not fit together, or differ between ranks.
+  Trainer(Objective& objective, TrainOptions options, Evaluator evaluate, ProgressCallback progress,
+          Communicator* ranks = nullptr);
 
   /// Trains to the end, with evaluations and checkpoints, and returns the final state.
   ///
@@ -50,11 +55,14 @@ class Trainer {
   /// objective draws at random.
   StepReport step(const std::vector<int64_t>& samples, double learning_rate, uint64_t draw = 0);
 
-  /// The samples of step `step`: a pure function of the seed and the step.
+  /// The samples of step `step`, of all ranks: a pure function of the seed and the step.
   std::vector<int64_t> samples_of(int64_t step) const;
 
  private:
+  std::unique_ptr<PreparedBatch> prepare(const std::vector<int64_t>& samples, uint64_t draw) const;
   StepReport step_on(PreparedBatch& batch, double learning_rate);
+  bool writes() const { return ranks_.rank() == 0; }
+  void check_ranks();
   void restore();
   void start();
   void evaluate_now();
@@ -67,12 +75,14 @@ class Trainer {
   TrainOptions options_;
   Evaluator evaluate_;
   ProgressCallback progress_;
+  std::unique_ptr<Communicator> alone_;
+  Communicator& ranks_;
   int64_t steps_per_epoch_ = 0;
   std::vector<NamedTensor> trained_;
   std::unique_ptr<GradientBuffer> gradients_;
   std::unique_ptr<AdamW> optimizer_;
   CheckpointStore store_;
-  std::unique_ptr<MetricsLog> log_;
+  std::unique_ptr<MetricsLog> log_;  // Where this rank writes.
   TrainState state_;
 };
 
