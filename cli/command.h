@@ -20,6 +20,7 @@ void define_demo(CLI::App& app);
 void define_embed(CLI::App& app);
 void define_eval(CLI::App& app);
 void define_inspect(CLI::App& app);
+void define_merge(CLI::App& app);
 void define_paraphrase(CLI::App& app);
 void define_tokenize(CLI::App& app);
 void define_train(CLI::App& app);
