@@ -39,10 +39,12 @@ class Worker:
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def peak_gb(self):
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / 1e9
-        raise RuntimeError("/proc/PID/status has no VmHWM")
+        return self.memory_gb("VmHWM")
+
+    def memory_gb(self, what="VmRSS"):
+        """Its resident memory now, or another of the kernel's figures."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(what + ":")) * 1024 / 1e9
 
     def close(self):
         if self.process.poll() is None:

@@ -59,8 +59,7 @@ void add_products(bool bfloat16) {
       const std::string what = fmt::format("{} {}, {}", layer.name, name, type);
       add(what, "paraclip", make(ProductKind::kOwn));
       add(what, "libtorch", make(ProductKind::kLibtorch));
-      const bool onednn = !bfloat16 && product != &LayerProducts::weight_gradient;
-      if (onednn) add(what, "libtorch's oneDNN", make(ProductKind::kOneDnn));
+      if (!bfloat16) add(what, "libtorch's oneDNN", make(ProductKind::kOneDnn));
     }
   }
 }

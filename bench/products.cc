@@ -89,10 +89,9 @@ void LayerProducts::input_gradient() {
 }
 
 void LayerProducts::weight_gradient() {
-  if (kind_ != ProductKind::kOwn) {
-    weight_gradient_ = at::mm(gradient_.t(), input_);
-    return;
-  }
+  if (kind_ == ProductKind::kOneDnn) weight_gradient_ = linear_layer(gradient_.t(), input_.t());
+  if (kind_ == ProductKind::kLibtorch) weight_gradient_ = at::mm(gradient_.t(), input_);
+  if (kind_ != ProductKind::kOwn) return;
   pack(right_, type_, input_.size(0), layer_.in, [&](int64_t begin, int64_t end) {
     if (type_ == NumberType::kFloat32) {
       right_.pack(input_.const_data_ptr<float>(), layer_.in, begin, end);

@@ -108,7 +108,7 @@ def kernels_section(result):
         what, who = name.split("/")
         rows.setdefault(what, {})[who] = entry["microseconds"]
     heads = sorted({who for row in rows.values() for who in row}, key=lambda who: who != "paraclip")
-    cells = [[name] + [spread(row[who], 0) if who in row else "" for who in heads] for name, row in rows.items()]
+    cells = [[name] + [spread(row[who], 0) if who in row else "" for who in heads] for name, row in sorted(rows.items())]
     return report_text.KERNELS + "\n\n" + table(["µs"] + heads, cells)
 
 

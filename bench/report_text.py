@@ -16,7 +16,7 @@ another one, and what is compared are the ratios within a round. Models have ran
 
 """
 
-KINDS = {"libtorch": "libtorch", "onednn": "oneDNN where libtorch can call it", "own": "paraclip's"}
+KINDS = {"libtorch": "libtorch", "onednn": "libtorch's oneDNN", "own": "paraclip's"}
 
 TRAINING = """One optimizer step of {batch} triples of three captions: forward and backward pass of ParaCLIP's three losses, gradient clipping, AdamW. The
 images' embeddings are fixed, so no image tower runs.
@@ -35,7 +35,7 @@ them (the column "triples measured"), and the time of the step follows from it; 
 contestant but the compiled ones chose the fastest of several sizes of micro-batch (of trimmed's, which has one loss, of the chunks that
 it computes). Before the first round, everybody's loss of the first 32 triples and embeddings of 32 captions are compared with open_clip's in
 float32: the run ends if one differs by more than 1e-5, or 2e-2 in bf16. Memory is the peak of the process during the rounds, model and
-optimizer included.
+optimizer included. Those of one precision take their turns together.
 
 "Needed" operations are those of the linear layers for every token up to the end token, forward and two gradients, two operations for
 an element of a weight; in the last layer, keys and values for all tokens and the rest for the pooled one. The step's GFLOP/s are
@@ -48,8 +48,8 @@ positions."""
 
 LARGE = """One step of a large batch in a fresh process (ViT-B/32, bf16), between steps of a small one in another. The loss is over the whole batch."""
 
-LOSS = """The three losses alone on {batch} triples of {width} dimensions, with the gradients of all embeddings and of the logit scale: {seconds:.1f} s, and
-{gb:.2f} GB beyond the embeddings and their gradients."""
+LOSS = """The three losses alone on {batch} triples of {width} dimensions, with the gradients of all texts' embeddings and of the logit scale: {seconds:.1f} s,
+and {gb:.2f} GB of memory beyond the embeddings, of which the gradients are a part."""
 
 PROCESSES = """`paraclip train` with all threads in one process, and by `mpirun` with a process for each and one thread in it; ViT-B/32, bf16, {steps} steps of {batch}
 triples, medians of the rates in its own log. The losses of the steps differ by at most {loss_difference:.0e}, relatively."""

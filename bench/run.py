@@ -55,7 +55,7 @@ PARTS = {
     "train": (training.run, training.summarise, 16),
     "query": (query.run, query.summarise, 4),
     "large": (scale.run_large, scale.summarise_large, 12),
-    "loss": (scale.run_loss, scale.summarise_loss, 1),
+    "loss": (scale.run_loss, scale.summarise_loss, 3),
     "processes": (scale.run_processes, scale.summarise_processes, 2),
     "kernels": (kernel_bench.run, kernel_bench.summarise, 2),
     "embed": (run_embed, summarise_embed, 6),

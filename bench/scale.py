@@ -45,14 +45,17 @@ def run_large(bench):
 
 
 def run_loss(bench):
-    """The three losses with the gradients of all embeddings."""
+    """The three losses with the gradients of all embeddings: seconds, and memory beyond the embeddings, gradients included."""
     batch = 1024 if bench.quick else LOSS_BATCH
     with Workers(bench, {"loss": "paraclip"}) as workers:
-        setup(bench, workers["loss"], BATCH)
+        worker = workers["loss"]
+        worker.ask(do="embeddings", batch=batch, width=LOSS_WIDTH, threads=bench.threads)
+        worker.reset_peak()
+        embeddings = worker.memory_gb()
         bench.say(f"the loss of {batch} triples")
-        result = workers["loss"].ask(do="loss", batch=batch, width=LOSS_WIDTH)
+        result = worker.ask(do="loss")
         bench.say(f"the loss of {batch} triples: {result['seconds']:.1f} s")
-        return result | {"batch": batch, "width": LOSS_WIDTH}
+        return result | {"batch": batch, "width": LOSS_WIDTH, "gb": worker.peak_gb() - embeddings}
 
 
 def run_processes(bench):

@@ -61,51 +61,57 @@ def product_rates(worker, precision, tokens, quick):
     return result
 
 
+def start_contestant(bench, model, name, worker, part, reference):
+    """Loads, checks and warms up. Returns what the contestant computed, and its entry in the results."""
+    _, precision, options, _ = CONTESTANTS[name]
+    bench.say(f"{model}: {name}: loading, checking, warming up")
+    bench.versions |= worker.ask(do="setup", model=str(bench.data[model]), triples=str(bench.data["triples"]), precision=precision,
+                                 threads=bench.threads, training=True, batch=part["batch"],
+                                 samples=max(CHECKED, part["batch"] * part["rounds"]), **options)
+    start = time.perf_counter()
+    reply = worker.ask(do="check", samples=list(range(CHECKED)), captions=bench.captions(CHECKED))
+    checking = time.perf_counter() - start
+    differences = compare(name, reply, reference or reply, TOLERANCES[precision])
+    size, first = first_steps(worker, name, part["batch"])
+    worker.reset_peak()
+    return reply, {"micro_batch": size, "measured": measured(name, part["batch"]), "check": differences, "precision": precision,
+                   "first_seconds": checking + first, "seconds": [], "triples_per_second": [], "loss": []}
+
+
+def take_turn(bench, model, name, worker, entry, part, number):
+    """One contestant's step in round `number`."""
+    batch, count = part["batch"], entry["measured"]
+    samples = list(range(number * batch, number * batch + count))
+    reply = worker.ask(do="step", samples=samples, of=batch, micro_batch=entry["micro_batch"])
+    seconds = reply["seconds"] * batch / count + reply["update_seconds"]
+    for key, value in (("seconds", seconds), ("loss", reply["loss"]), ("triples_per_second", batch / seconds)):
+        entry[key].append(value)
+    if "needed_flops" in reply and len(part["needed_flops"]) == number:
+        part["needed_flops"].append(reply["needed_flops"])
+        part["text_tokens"].append(reply["text_tokens"])
+    bench.say(f"{model}: round {number + 1} of {part['rounds']}: {name}: {batch / seconds:.1f} triples a second")
+
+
 def run_model(bench, model, names):
-    quick, folder = bench.quick, bench.data[model]
-    batch = 16 if quick else BATCH
-    rounds = 1 if quick else bench.rounds
-    result = {"batch": batch, "rounds": rounds, "contestants": {}, "needed_flops": [], "text_tokens": [],
-              "products": {precision: [] for precision in KINDS}}
-    with Workers(bench, {name: CONTESTANTS[name][0] for name in names}) as workers:
-        reference = None
-        for name, worker in workers.items():
-            _, precision, options, _ = CONTESTANTS[name]
-            bench.say(f"{model}: {name}: loading, checking, warming up")
-            versions = worker.ask(do="setup", model=str(folder), triples=str(bench.data["triples"]), precision=precision,
-                                  threads=bench.threads, training=True, batch=batch, samples=max(CHECKED, batch * rounds), **options)
-            bench.versions |= versions
-            start = time.perf_counter()
-            reply = worker.ask(do="check", samples=list(range(CHECKED)), captions=bench.captions(CHECKED))
-            checking = time.perf_counter() - start
-            reference = reference or reply  # The first contestant is open_clip in float32.
-            differences = compare(name, reply, reference, TOLERANCES[precision])
-            size, first = first_steps(worker, name, batch)
-            worker.reset_peak()
-            result["contestants"][name] = {"micro_batch": size, "measured": measured(name, batch), "check": differences,
-                                           "first_seconds": checking + first, "precision": precision, "seconds": [],
-                                           "update_seconds": [], "triples_per_second": [], "loss": []}
-        for number in range(rounds):
-            samples = list(range(number * batch, (number + 1) * batch))
-            for name in turns(names, number):
-                entry = result["contestants"][name]
-                count = entry["measured"]
-                reply = workers[name].ask(do="step", samples=samples[:count], of=batch, micro_batch=entry["micro_batch"])
-                seconds = reply["seconds"] * batch / count + reply["update_seconds"]
-                for key, value in (("seconds", seconds), ("update_seconds", reply["update_seconds"]), ("loss", reply["loss"]),
-                                   ("triples_per_second", batch / seconds)):
-                    entry[key].append(value)
-                bench.say(f"{model}: round {number + 1} of {rounds}: {name}: {batch / seconds:.1f} triples a second")
-                if name.startswith("paraclip") and len(result["text_tokens"]) == number:
-                    result["text_tokens"].append(reply["text_tokens"])
-                    result["needed_flops"].append(reply["needed_flops"])
-            for precision in KINDS:
-                if f"paraclip {precision}" in workers:
-                    rates = product_rates(workers[f"paraclip {precision}"], precision, result["text_tokens"][number], quick)
-                    result["products"][precision].append(rates)
-        for name, worker in workers.items():
-            result["contestants"][name]["peak_gb"] = worker.peak_gb()
-    return result
+    """One precision after the other: all contestants at once would not fit into 24 GiB."""
+    part = {"batch": 16 if bench.quick else BATCH, "rounds": 1 if bench.quick else bench.rounds, "contestants": {},
+            "needed_flops": [], "text_tokens": [], "products": {precision: [] for precision in KINDS}}
+    entries, reference = part["contestants"], None
+    for precision in KINDS:
+        group = {name: CONTESTANTS[name][0] for name in names if CONTESTANTS[name][1] == precision}
+        with Workers(bench, group) as workers:
+            for name, worker in workers.items():
+                reply, entries[name] = start_contestant(bench, model, name, worker, part, reference)
+                reference = reference or reply  # The first contestant is open_clip in float32.
+            for number in range(part["rounds"]):
+                for name in turns(workers, number):
+                    take_turn(bench, model, name, workers[name], entries[name], part, number)
+                ours = workers.get(f"paraclip {precision}")
+                if ours:
+                    part["products"][precision].append(product_rates(ours, precision, part["text_tokens"][number], bench.quick))
+            for name, worker in workers.items():
+                entries[name]["peak_gb"] = worker.peak_gb()
+    return part
 
 
 def run(bench):

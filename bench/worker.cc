@@ -1,14 +1,16 @@
 // Stands for paraclip among the contestants of bench/run.py: reads requests and writes replies, a
 // line of JSON each. The requests are those of bench/peer.py, and further:
 //
-//   products  tokens, precision, kind, repeats  the blocks' matrix products alone
-//   loss      batch, width                      the three losses with all gradients, on random
-//                                               embeddings
+//   products    tokens, precision, kind, repeats  the blocks' matrix products alone
+//   embeddings  batch, width                      makes random embeddings of triples
+//   loss                                          the three losses of those, with all gradients
 
 #include "bench/products.h"
 #include "paraclip/base/error.h"
 #include "paraclip/clip/text_model.h"
 #include "paraclip/io/image_embeddings.h"
+#include "paraclip/train/communicator.h"
+#include "paraclip/train/losses.h"
 #include "paraclip/train/trainer.h"
 #include "paraclip/train/training_set.h"
 #include "paraclip/train/triple_objective.h"
@@ -125,29 +127,55 @@ class Worker {
   std::unique_ptr<Trainer> trainer_;
 };
 
-Json answer(std::unique_ptr<Worker>& worker, const Json& request) {
+TripleBatch random_embeddings(int64_t batch, int64_t width) {
+  const auto side = [&] { return normalize_rows(at::randn({batch, width})); };
+  return {side(), side(), side(), side(), {}, {}, {}, {}};
+}
+
+Json time_loss(const TripleBatch& batch) {
+  const auto ranks = Communicator::single();
+  constexpr double kLogitScale = 2.6592;
+  const auto start = std::chrono::steady_clock::now();
+  const TripleLoss loss = paraclip_loss(batch, kLogitScale, {}, *ranks);
+  return {{"seconds", seconds_since(start)}, {"loss", loss.total}};
+}
+
+struct State {
+  std::unique_ptr<Worker> worker;
+  TripleBatch embeddings;
+};
+
+Json answer(State& state, const Json& request) {
   const std::string what = json_string(request, "do", kWhere);
-  if (what == "setup") {
+  if (request.contains("threads")) {
     at::set_num_threads(static_cast<int>(json_integer(request, "threads", kWhere)));
-    worker = std::make_unique<Worker>(request);
+  }
+  if (what == "setup") {
+    state.worker = std::make_unique<Worker>(request);
     return {{"paraclip", PARACLIP_VERSION}};
   }
-  if (!worker) fail(ErrorKind::kUsage, "'{}' came before 'setup'", what);
-  if (what == "check") return worker->check(request);
-  if (what == "step") return worker->step(request);
-  if (what == "query") return worker->query(request);
-  if (what == "products") return worker->products(request);
+  if (what == "embeddings") {
+    state.embeddings = random_embeddings(json_integer(request, "batch", kWhere),
+                                         json_integer(request, "width", kWhere));
+    return Json::object();
+  }
+  if (what == "loss") return time_loss(state.embeddings);
+  if (!state.worker) fail(ErrorKind::kUsage, "'{}' came before 'setup'", what);
+  if (what == "check") return state.worker->check(request);
+  if (what == "step") return state.worker->step(request);
+  if (what == "query") return state.worker->query(request);
+  if (what == "products") return state.worker->products(request);
   fail(ErrorKind::kUsage, "unknown request '{}'", what);
 }
 
 void serve() {
-  std::unique_ptr<Worker> worker;
+  State state;
   for (std::string line; std::getline(std::cin, line);) {
     const Json request = parse_json(line, kWhere);
     if (json_string(request, "do", kWhere) == "exit") return;
     Json reply;
     try {
-      reply = answer(worker, request);
+      reply = answer(state, request);
     } catch (const std::exception& error) {
       reply = {{"error", error.what()}};
     }
