@@ -65,6 +65,7 @@ void TextTower::set_precision(Precision precision) {
     fail(ErrorKind::kUsage, "RoBERTa text towers are computed in fp32 only, not in {}",
          to_string(precision));
   }
+  precision_ = precision;
 }
 
 at::Tensor TextTower::forward(const PackedText& text) const {

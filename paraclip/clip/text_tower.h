@@ -36,6 +36,7 @@ class TextTower {
   /// What products are computed in from now on; float32 at first. RoBERTa knows float32 only:
   /// throws kUsage for another.
   void set_precision(Precision precision);
+  Precision precision() const { return precision_; }
 
   /// The embeddings of a packed batch, not normalised: [batch, projection_dim] float32.
   ///
@@ -49,6 +50,7 @@ class TextTower {
  private:
   TextConfig config_;
   std::vector<NamedTensor> parameters_;
+  Precision precision_ = Precision::kFp32;
   std::shared_ptr<TextEngine> engine_;  // Of CLIP's own.
 };
 

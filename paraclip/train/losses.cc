@@ -6,6 +6,7 @@
 
 namespace paraclip {
 void LossOptions::validate() const {
+  if (!(anchor_weight >= 0)) fail(ErrorKind::kUsage, "--anchor-weight: expected 0 or more");
   if (image_weight >= 0 && caption_weight >= 0 && paraphrase_weight >= 0 &&
       image_weight + caption_weight + paraphrase_weight > 0) {
     return;

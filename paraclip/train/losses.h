@@ -16,6 +16,8 @@ struct LossOptions {
   double paraphrase_weight = 1.0;  ///< Of L3: T' and T''.
   LossDirection direction = LossDirection::kSymmetric;
   bool mask_identical = false;  ///< Leave out identical texts and images as negatives.
+  double anchor_weight = 0.0;   ///< Of the mean of 1 - cosine between T as embedded by the tower
+                                ///< and by the base model's: what it knew is not forgotten.
 
   /// Throws kUsage, naming the option.
   void validate() const;

@@ -26,6 +26,7 @@ struct Chunk {
 struct TripleChunks : PreparedBatch {
   TripleBatch triples;  // Without embeddings of texts.
   std::vector<Chunk> chunks;
+  std::vector<Chunk> captions;  // Where they are embedded by the base too.
   int64_t texts = 0, tokens = 0;
 };
 
@@ -68,6 +69,16 @@ at::Tensor through_norm(const at::Tensor& unit, const at::Tensor& lengths, at::T
   return gradient.addcmul_(unit, along, -1).div_(lengths);
 }
 
+std::unique_ptr<TextTower> copy_of(const TextTower& tower) {
+  std::vector<NamedTensor> parameters;
+  for (const auto& [name, tensor] : tower.parameters()) {
+    parameters.emplace_back(name, tensor.detach().clone());
+  }
+  auto copy = std::make_unique<TextTower>(tower.config(), std::move(parameters));
+  copy->set_precision(tower.precision());
+  return copy;
+}
+
 }  // namespace
 
 TripleObjective::TripleObjective(TextModel& model, const TrainingSet& set,
@@ -79,9 +90,10 @@ TripleObjective::TripleObjective(TextModel& model, const TrainingSet& set,
       options_(options),
       memory_(memory),
       alone_(ranks == nullptr ? Communicator::single() : nullptr),
-      ranks_(ranks == nullptr ? *alone_ : *ranks),
-      resident_before_(resident_bytes()) {
+      ranks_(ranks == nullptr ? *alone_ : *ranks) {
   options_.validate();
+  if (options_.anchor_weight > 0) base_ = copy_of(model_.tower());
+  resident_before_ = resident_bytes();
   if (images_.width() != model_.config().text.projection_dim) {
     fail(ErrorKind::kData,
          "the image embeddings are {} wide, but the model {} embeds texts in {} dimensions: they "
@@ -97,6 +109,8 @@ Json TripleObjective::identity() const {
                           options_.paraphrase_weight};
   json["loss-direction"] = static_cast<int>(options_.direction);
   json["mask-identical"] = options_.mask_identical;
+  json["anchor-weight"] = options_.anchor_weight;
+  json["precision"] = to_string(model_.tower().precision());
   return json;
 }
 
@@ -119,6 +133,10 @@ std::unique_ptr<PreparedBatch> TripleObjective::prepare(const std::vector<int64_
   triples.image = images_.rows(triples.image_ids);
   batch->chunks = cut(texts, model_.config().text);
   batch->texts = static_cast<int64_t>(texts.size());
+  if (base_) {
+    texts.resize(samples.size());
+    batch->captions = cut(texts, model_.config().text);
+  }
   for (const Chunk& chunk : batch->chunks) batch->tokens += chunk.texts.tokens;
   return batch;
 }
@@ -141,6 +159,22 @@ int64_t TripleObjective::memory_for_tapes(int64_t texts, int64_t largest_tape) c
          static_cast<double>(memory_) / kGigabyte, texts, static_cast<double>(needed) / kGigabyte);
   }
   return memory_ - needed + largest_tape;
+}
+
+// Adds the anchor's gradient to that of this rank's captions, unit rows, and gives its mean over
+// all ranks' before weighting.
+double TripleObjective::add_anchor(const PreparedBatch& batch, const at::Tensor& captions,
+                                   at::Tensor& gradient) const {
+  const at::NoGradGuard no_grad;
+  at::Tensor base = at::empty_like(captions);
+  for (const Chunk& chunk : static_cast<const TripleChunks&>(batch).captions) {
+    base.index_copy_(0, chunk.places, normalize_rows(base_->forward(chunk.texts)));
+  }
+  const double count = static_cast<double>(captions.size(0) * ranks_.size());
+  double loss = (captions.size(0) - (captions * base).sum(at::kDouble).item<double>()) / count;
+  ranks_.all_reduce_sum(std::span(&loss, 1));
+  gradient.add_(base, -options_.anchor_weight / count);
+  return loss;
 }
 
 StepLoss TripleObjective::accumulate_gradients(PreparedBatch& prepared) {
@@ -172,13 +206,17 @@ StepLoss TripleObjective::accumulate_gradients(PreparedBatch& prepared) {
   batch.triples.paraphrase_1 = parts[TrainingSet::kParaphrase1];
   batch.triples.paraphrase_2 = parts[TrainingSet::kParaphrase2];
   const at::Tensor& scale = tower.logit_scale();
-  const TripleLoss loss =
-      paraclip_loss(batch.triples, scale.detach().item<double>(), options_, ranks_);
-  const StepLoss result = {loss.total,
-                           {{"loss_image", loss.image},
-                            {"loss_caption", loss.caption},
-                            {"loss_paraphrase", loss.paraphrase}},
-                           batch.tokens};
+  TripleLoss loss = paraclip_loss(batch.triples, scale.detach().item<double>(), options_, ranks_);
+  StepLoss result = {loss.total,
+                     {{"loss_image", loss.image},
+                      {"loss_caption", loss.caption},
+                      {"loss_paraphrase", loss.paraphrase}},
+                     batch.tokens};
+  if (base_) {
+    const double anchor = add_anchor(batch, batch.triples.caption, loss.caption_gradient);
+    result.parts.emplace_back("loss_anchor", anchor);
+    result.total += options_.anchor_weight * anchor;
+  }
   if (!std::isfinite(result.total)) return result;
 
   if (scale.requires_grad()) {

@@ -25,6 +25,7 @@ class TripleObjective : public Objective {
   /// @param memory bytes that the process may take, about; throws kUsage in the first step where
   /// not even one chunk fits
   ///
+  /// The model as it is now, with its precision, is the base that the anchor loss holds on to.
   /// `model`, `set`, `images` and `ranks` must outlive it; without `ranks`, this process is alone.
   /// Throws kUsage for bad options; kData when the embeddings are not as wide as the model's.
   TripleObjective(TextModel& model, const TrainingSet& set, const ImageEmbeddings& images,
@@ -41,6 +42,8 @@ class TripleObjective : public Objective {
 
  private:
   int64_t memory_for_tapes(int64_t texts, int64_t largest_tape) const;
+  double add_anchor(const PreparedBatch& batch, const at::Tensor& captions,
+                    at::Tensor& gradient) const;
 
   TextModel& model_;
   const TrainingSet& set_;
@@ -49,7 +52,8 @@ class TripleObjective : public Objective {
   int64_t memory_;
   std::unique_ptr<Communicator> alone_;
   Communicator& ranks_;
-  int64_t resident_before_ = 0;  // Bytes that the process had when this was made.
+  std::unique_ptr<TextTower> base_;  // With an anchor loss.
+  int64_t resident_before_ = 0;      // Bytes that the process had when this was made.
 };
 
 }  // namespace paraclip

@@ -51,11 +51,17 @@ class TripleObjectiveTest : public testing::Test {
     std::vector<at::Tensor> gradients;
   };
 
-  Step step(int64_t memory) {
+  Step step(int64_t memory, const LossOptions& options = {}, double moved = 0) {
     TextModel model = TextModel::load(test::golden_clip() / "model");
     model.tower().set_trainable(true);
     const TrainingSet set = TrainingSet::load(folder / "triples.jsonl", images, model, 0);
-    TripleObjective objective(model, set, images, {}, memory);
+    TripleObjective objective(model, set, images, options, memory);
+    {
+      const at::NoGradGuard no_grad;
+      for (const auto& [name, tensor] : model.tower().parameters()) {
+        if (moved != 0 && tensor.dim() == 2) at::Tensor(tensor).mul_(1 + moved);
+      }
+    }
     std::vector<int64_t> samples(kTriples);
     std::iota(samples.begin(), samples.end(), int64_t{0});
     const auto batch = objective.prepare(samples, 0);
@@ -120,6 +126,31 @@ TEST_F(TripleObjectiveTest, EqualsThePlainStepUnderAutograd) {
     EXPECT_LT(((chunked.gradients[i] - expected).norm() / expected.norm()).item<double>(), 2e-5)
         << model.tower().parameters()[i].first;
   }
+}
+
+TEST_F(TripleObjectiveTest, TheAnchorHoldsOnToTheBase) {
+  LossOptions options;
+  options.anchor_weight = 10;
+  const auto anchor = [](const Step& step) { return step.loss.parts.back(); };
+  const Step unmoved = step(TripleObjective::kUnbounded, options);
+  EXPECT_EQ(anchor(unmoved).first, "loss_anchor");
+  EXPECT_NEAR(anchor(unmoved).second, 0, 1e-6);
+  // Its gradient is its slope along the way that the weights moved.
+  constexpr double kMoved = 0.3, kStep = 0.01;
+  const Step with = step(TripleObjective::kUnbounded, options, kMoved);
+  const Step without = step(TripleObjective::kUnbounded, {}, kMoved);
+  EXPECT_GT(anchor(with).second, 1e-3);
+  EXPECT_NEAR(with.loss.total, without.loss.total + 10 * anchor(with).second, 1e-5);
+  const TextModel model = TextModel::load(test::golden_clip() / "model");
+  double slope = 0;
+  for (size_t i = 0; i < with.gradients.size(); ++i) {
+    const at::Tensor& weight = model.tower().parameters()[i].second;
+    if (weight.dim() != 2) continue;
+    slope += ((with.gradients[i] - without.gradients[i]) * weight).sum().item<double>();
+  }
+  const double above = anchor(step(TripleObjective::kUnbounded, options, kMoved + kStep)).second;
+  const double below = anchor(step(TripleObjective::kUnbounded, options, kMoved - kStep)).second;
+  EXPECT_NEAR(slope, 10 * (above - below) / (2 * kStep), 0.02 * std::abs(slope));
 }
 
 }  // namespace
