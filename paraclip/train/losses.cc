@@ -14,25 +14,6 @@ void LossOptions::validate() const {
   fail(ErrorKind::kUsage, "--loss-weights: expected three numbers of 0 or more, not all 0");
 }
 
-ParaclipLoss paraclip_loss(const TripleBatch& batch, const at::Tensor& logit_scale,
-                           const LossOptions& options) {
-  const auto loss = [&](const at::Tensor& a, const at::Tensor& b, const std::vector<int64_t>& a_ids,
-                        const std::vector<int64_t>& b_ids) {
-    const PairIdentities identities{a_ids, b_ids};
-    return info_nce(a, b, logit_scale, options.direction,
-                    options.mask_identical ? &identities : nullptr);
-  };
-  ParaclipLoss result;
-  result.image = loss(batch.image, batch.paraphrase_2, batch.image_ids, batch.paraphrase_2_ids);
-  result.caption =
-      loss(batch.caption, batch.paraphrase_1, batch.caption_ids, batch.paraphrase_1_ids);
-  result.paraphrase =
-      loss(batch.paraphrase_1, batch.paraphrase_2, batch.paraphrase_1_ids, batch.paraphrase_2_ids);
-  result.total = options.image_weight * result.image + options.caption_weight * result.caption +
-                 options.paraphrase_weight * result.paraphrase;
-  return result;
-}
-
 TripleLoss paraclip_loss(const TripleBatch& batch, double logit_scale, const LossOptions& options,
                          Communicator& ranks) {
   TripleLoss result;

@@ -30,16 +30,7 @@ struct TripleBatch {
   std::vector<int64_t> image_ids, caption_ids, paraphrase_1_ids, paraphrase_2_ids;
 };
 
-/// The weighted sum and its parts, each before weighting.
-struct ParaclipLoss {
-  at::Tensor total, image, caption, paraphrase;
-};
-
-/// L = w1 L1(I, T'') + w2 L2(T, T') + w3 L3(T', T''), with one temperature.
-ParaclipLoss paraclip_loss(const TripleBatch& batch, const at::Tensor& logit_scale,
-                           const LossOptions& options);
-
-/// L and what its differentiation gives.
+/// L = w1 L1(I, T'') + w2 L2(T, T') + w3 L3(T', T''), with one temperature, and its derivatives.
 struct TripleLoss {
   double total = 0;
   double image = 0, caption = 0, paraphrase = 0;  ///< The parts before weighting.
@@ -48,8 +39,8 @@ struct TripleLoss {
   at::Tensor caption_gradient, paraphrase_1_gradient, paraphrase_2_gradient;
 };
 
-/// The same with gradients by embeddings and temperature, for the batch of all ranks. A part of
-/// weight 0 is computed, for the logs, but neither differentiated nor in `total`. Where `total` is
+/// L and its gradients by embeddings and temperature, for the batch of all ranks. A part of weight
+/// 0 is computed, for the logs, but neither differentiated nor in `total`. Where `total` is
 /// not finite, the gradients mean nothing. Every rank gets the same but its own rows' gradients.
 ///
 /// @param logit_scale t, the logarithm of what cosines are multiplied with
