@@ -4,11 +4,11 @@
 #include "paraclip/base/file.h"
 #include "paraclip/base/json.h"
 #include "paraclip/base/log.h"
+#include "paraclip/base/user_folders.h"
 #include "paraclip/io/digest.h"
 #include "paraclip/io/hub_cache.h"
 #include "paraclip/io/hub_download.h"
 
-#include <pwd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -96,20 +96,13 @@ bool is_true(std::string value) {
   return value == "1" || value == "ON" || value == "YES" || value == "TRUE";
 }
 
-std::string home() {
-  const std::string named = variable("HOME");
-  if (!named.empty()) return named;
-  const passwd* user = ::getpwuid(::getuid());
-  return user == nullptr ? "." : user->pw_dir;
-}
-
 // "~", $NAME and ${NAME}, which huggingface_hub expands too: a variable set in a service's file has
 // seen no shell.
 fs::path expand(const std::string& text) {
   std::string result;
   size_t at = 0;
   if (text == "~" || text.starts_with("~/")) {
-    result = home();
+    result = home_folder().string();
     at = 1;
   }
   while (at < text.size()) {
@@ -324,8 +317,8 @@ std::optional<HubModel> HubModel::parse(std::string_view text) {
 
 HubOptions HubOptions::from_environment() {
   HubOptions options;
-  const std::string caches = first_of({variable("XDG_CACHE_HOME"), home() + "/.cache"});
-  const fs::path hf_home = expand(first_of({variable("HF_HOME"), caches + "/huggingface"}));
+  const fs::path hf_home =
+      expand(first_of({variable("HF_HOME"), (user_cache_folder() / "huggingface").string()}));
   options.cache = expand(first_of(
       {variable("HF_HUB_CACHE"), variable("HUGGINGFACE_HUB_CACHE"), (hf_home / "hub").string()}));
   options.endpoint = first_of({variable("HF_ENDPOINT"), options.endpoint});
