@@ -10,6 +10,7 @@
 #include <bit>
 #include <map>
 #include <queue>
+#include <type_traits>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -153,6 +154,11 @@ const MergeTable::Merge* MergeTable::find(int32_t left, int32_t right) const {
   return merge.pair == kNoPair ? nullptr : &merge;
 }
 
+uint64_t MergeTable::hash() const {
+  static_assert(std::has_unique_object_representations_v<Merge>);
+  return hash64({reinterpret_cast<const char*>(slots_.data()), slots_.size() * sizeof(Merge)});
+}
+
 BpeVocabulary::BpeVocabulary(BpeKind kind, std::vector<std::string> tokens,
                              const std::vector<BpeMerge>& merges, const std::string& where)
     : kind_(kind), merges_({}) {
@@ -188,6 +194,15 @@ BpeVocabulary::BpeVocabulary(BpeKind kind, std::vector<std::string> tokens,
   }
   tokens_.reserve(tokens.size());
   for (const std::string& token : tokens) tokens_.push_back(spelled_bytes(token, kind, bytes));
+}
+
+uint64_t BpeVocabulary::hash() const {
+  uint64_t hash = hash64(kind_ == BpeKind::kClip ? "clip" : "roberta", merges_.hash());
+  for (const auto* ids : {&inner_, &last_}) {
+    hash = hash64({reinterpret_cast<const char*>(ids->data()), sizeof *ids}, hash);
+  }
+  for (const std::string& token : tokens_) hash = hash64(token, hash);
+  return hash64(fmt::format("{} {}", start_token_, end_token_), hash);
 }
 
 namespace {

@@ -49,6 +49,9 @@ class MergeTable {
   /// The merge of `left` and `right`, or nullptr.
   const Merge* find(int32_t left, int32_t right) const;
 
+  /// A hash of the merges and their ranks.
+  uint64_t hash() const;
+
   static uint64_t pair(int32_t left, int32_t right) {
     return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
   }
@@ -83,6 +86,9 @@ class BpeVocabulary {
   const std::vector<std::pair<std::string_view, int32_t>>& specials() const { return specials_; }
 
   int32_t size() const { return static_cast<int32_t>(tokens_.size()); }
+
+  /// A hash of all that ids depend on.
+  uint64_t hash() const;
 
   /// The bytes that `id` stands for, with a blank for "</w>".
   const std::string& bytes(int32_t id) const { return tokens_[static_cast<size_t>(id)]; }

@@ -1,6 +1,7 @@
 #include "paraclip/clip/tokenizer.h"
 
 #include "paraclip/base/error.h"
+#include "paraclip/base/random.h"
 #include "paraclip/clip/bpe_files.h"
 #include "paraclip/clip/character_class.h"
 #include "paraclip/clip/config.h"
@@ -281,5 +282,11 @@ std::string Tokenizer::decode(std::span<const int64_t> ids) const {
 int64_t Tokenizer::start_token() const { return vocabulary_->start_token(); }
 int64_t Tokenizer::end_token() const { return vocabulary_->end_token(); }
 int64_t Tokenizer::vocabulary_size() const { return vocabulary_->size(); }
+
+uint64_t Tokenizer::fingerprint() const {
+  return hash64(fmt::format("{} {} {}", static_cast<int>(family_), options_.add_prefix_space,
+                            options_.mask_takes_blanks),
+                vocabulary_->hash());
+}
 
 }  // namespace paraclip

@@ -67,6 +67,10 @@ class Tokenizer {
   int64_t vocabulary_size() const;
   TokenizerFamily family() const { return family_; }
 
+  /// A hash of the family, vocabulary, merges and options: where it is the same, so are the ids of
+  /// every text.
+  uint64_t fingerprint() const;
+
  private:
   Tokenizer(std::shared_ptr<const BpeVocabulary> vocabulary, TokenizerFamily family,
             const RobertaOptions& options)
