@@ -2,25 +2,20 @@
 
 #include "paraclip/base/error.h"
 #include "paraclip/base/random.h"
-#include "paraclip/base/signals.h"
-#include "paraclip/io/jsonl.h"
 
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <span>
+#include <string_view>
 #include <unordered_set>
 
 namespace paraclip {
 namespace {
 
-constexpr std::array kPartKeys = {"caption", "paraphrase_1", "paraphrase_2"};
-constexpr size_t kListedIds = 10;
+static_assert(TrainingSet::kParts == TokenizedTriples::kParts);
 
-std::string_view bytes_of(std::span<const int32_t> values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
-}
+constexpr size_t kListedIds = 10;
 
 std::string list_ids(const std::vector<std::string>& ids) {
   const std::span<const std::string> shown(ids.data(), std::min(ids.size(), kListedIds));
@@ -50,69 +45,46 @@ void check_join(const JoinReport& report, const std::filesystem::path& path, dou
 
 TrainingSet TrainingSet::load(const std::filesystem::path& path, const ImageEmbeddings& images,
                               const TextModel& model, double max_missing,
-                              const ProgressCallback& progress) {
-  TrainingSet set;
+                              const ProgressCallback& progress,
+                              const std::filesystem::path& token_cache) {
+  TrainingSet set(TokenizedTriples::load(path, model, token_cache, progress));
+  const TokenizedTriples& triples = set.triples_;
   JoinReport& report = set.report_;
-  std::unordered_set<std::string> missing;
-  JsonlReader reader(path);
-  for (Json record; reader.next(record);) {
-    if (stop_requested())
-      fail(ErrorKind::kInterrupted, "interrupted while reading {}", path.string());
-    ++report.read;
-    const std::string where = reader.where();
-    const std::string image_id = json_string(record, "image_id", where);
-    std::array<std::string, kParts> texts;
-    for (size_t part = 0; part < kParts; ++part) {
-      texts[part] = json_string_or(record, kPartKeys[part], "", where);
-    }
+  report.read = triples.size();
+  std::unordered_set<std::string_view> missing;
+  for (int64_t record = 0; record < triples.size(); ++record) {
+    const std::string_view image_id = triples.image_id(record);
     const auto row = images.row(image_id);
     if (!row) {
       ++report.missing;
-      if (missing.insert(image_id).second) report.missing_ids.push_back(image_id);
+      if (missing.insert(image_id).second) report.missing_ids.emplace_back(image_id);
       continue;
     }
-    if (std::any_of(texts.begin(), texts.end(), [](const auto& text) { return text.empty(); })) {
+    if (!triples.complete(record)) {
       ++report.incomplete;
       continue;
     }
+    set.records_.push_back(record);
     set.image_rows_.push_back(*row);
-    for (const std::string& text : texts) {
-      const Tokenizer::Encoded encoded =
-          model.tokenizer().encode(text, model.config().text.context_length);
-      report.truncated += encoded.truncated ? 1 : 0;
-      const size_t begin = set.tokens_.size();
-      const size_t length = pooled_length(encoded.ids, model.config().text);
-      set.tokens_.insert(set.tokens_.end(), encoded.ids.begin(),
-                         encoded.ids.begin() + static_cast<ptrdiff_t>(length));
-      set.bounds_.push_back(set.tokens_.size());
-      set.identities_.push_back(
-          static_cast<int64_t>(hash64(bytes_of(std::span(set.tokens_).subspan(begin)))));
-    }
+    report.truncated += triples.truncated(record);
     ++report.kept;
-    if (progress) progress({"read triples", "triples", report.kept, 0, ""});
   }
   check_join(report, path, max_missing);
   return set;
 }
 
 std::vector<int64_t> TrainingSet::tokens(int64_t sample, Part part) const {
-  const size_t text = text_index(sample, part);
-  return {tokens_.begin() + static_cast<ptrdiff_t>(bounds_[text]),
-          tokens_.begin() + static_cast<ptrdiff_t>(bounds_[text + 1])};
-}
-
-int64_t TrainingSet::identity(int64_t sample, Part part) const {
-  return identities_[text_index(sample, part)];
+  const std::span<const int32_t> ids = triples_.tokens(record(sample), part);
+  return {ids.begin(), ids.end()};
 }
 
 std::string TrainingSet::fingerprint() const {
-  uint64_t hash = hash64(bytes_of(tokens_));
-  const auto add = [&](const auto& values) {
-    hash = hash64({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(values[0])},
-                  hash);
-  };
-  add(bounds_);
-  add(image_rows_);
+  uint64_t hash = hash64(fmt::format("{} triples", size()));
+  for (int64_t sample = 0; sample < size(); ++sample) {
+    const int64_t values[] = {image_row(sample), identity(sample, kCaption),
+                              identity(sample, kParaphrase1), identity(sample, kParaphrase2)};
+    hash = hash64({reinterpret_cast<const char*>(values), sizeof values}, hash);
+  }
   return fmt::format("{:016x}", hash);
 }
 

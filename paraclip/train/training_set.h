@@ -3,10 +3,12 @@
 #include "paraclip/base/progress.h"
 #include "paraclip/clip/text_model.h"
 #include "paraclip/io/image_embeddings.h"
+#include "paraclip/train/token_cache.h"
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace paraclip {
@@ -28,13 +30,15 @@ class TrainingSet {
   /// The texts of a triple, by their place in it.
   enum Part : size_t { kCaption, kParaphrase1, kParaphrase2, kParts };
 
-  /// Reads triples JSONL (image_id, caption, paraphrase_1, paraphrase_2; other fields are ignored).
+  /// Joins the triples with their images. What TokenizedTriples::load() does with `token_cache`,
+  /// the joining does again each time.
   ///
   /// Throws kIo; kData for a malformed record, when more than `max_missing` (a share of 0 to 1) of
   /// the records name images that are not in `images`, or when nothing is left.
   static TrainingSet load(const std::filesystem::path& triples, const ImageEmbeddings& images,
                           const TextModel& model, double max_missing,
-                          const ProgressCallback& progress = {});
+                          const ProgressCallback& progress = {},
+                          const std::filesystem::path& token_cache = {});
 
   int64_t size() const { return static_cast<int64_t>(image_rows_.size()); }
   const JoinReport& report() const { return report_; }
@@ -45,20 +49,21 @@ class TrainingSet {
   std::vector<int64_t> tokens(int64_t sample, Part part) const;
 
   /// A number that is equal for texts of equal tokens.
-  int64_t identity(int64_t sample, Part part) const;
+  int64_t identity(int64_t sample, Part part) const {
+    return triples_.identity(record(sample), part);
+  }
 
   /// A hash of everything in it: a resumed run must draw from the same set.
   std::string fingerprint() const;
 
  private:
-  size_t text_index(int64_t sample, Part part) const {
-    return static_cast<size_t>(sample) * kParts + part;
-  }
+  explicit TrainingSet(TokenizedTriples triples) : triples_(std::move(triples)) {}
 
+  int64_t record(int64_t sample) const { return records_[static_cast<size_t>(sample)]; }
+
+  TokenizedTriples triples_;
+  std::vector<int64_t> records_;  // Of each sample.
   std::vector<int64_t> image_rows_;
-  std::vector<int32_t> tokens_;         // All texts, one after the other.
-  std::vector<uint64_t> bounds_ = {0};  // Text i is tokens_[bounds_[i], bounds_[i + 1]).
-  std::vector<int64_t> identities_;
   JoinReport report_;
 };
 
