@@ -33,6 +33,10 @@ void add_options(CLI::App& app, TrainCommand& command) {
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str()
       ->group(triples);
+  app.add_option("--token-cache", command.token_cache,
+                 "Folder of tokenized triples; default: ~/.cache/paraclip/tokens")
+      ->group(triples);
+  app.add_flag("--no-token-cache", command.no_token_cache, "Tokenize each time")->group(triples);
   app.add_option("--loss-weights", command.loss_weights, "Of (image,T'') (T,T') (T',T'')")
       ->expected(3)
       ->delimiter(',')
@@ -111,6 +115,8 @@ void check_objective(const TrainCommand& command) {
   const std::pair<const char*, bool> of_triples[] = {
       {"--triples", set(command.triples)},
       {"--image-embeddings", set(command.image_embeddings)},
+      {"--token-cache", set(command.token_cache)},
+      {"--no-token-cache", command.no_token_cache},
       {"--eval-captions", set(command.eval.captions)},
       {"--eval-pairs", set(command.eval.pairs)},
       {"--eval-images", set(command.eval.images)},
@@ -119,7 +125,8 @@ void check_objective(const TrainCommand& command) {
       {"--unlock", set(command.unlock)},         {"--from-scratch", command.from_scratch},
       {"--images", set(command.images)},         {"--captions", set(command.captions)},
       {"--val-images", set(command.val_images)}, {"--val-captions", set(command.val_captions)}};
-  for (const auto& [name, given] : clip ? std::span(of_triples) : std::span(of_pairs)) {
+  using Options = std::span<const std::pair<const char*, bool>>;
+  for (const auto& [name, given] : clip ? Options(of_triples) : Options(of_pairs)) {
     if (!given) continue;
     fail(ErrorKind::kUsage, "{} has no meaning with --objective {}", name, command.objective);
   }

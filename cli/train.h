@@ -29,6 +29,8 @@ struct TrainCommand {
   std::filesystem::path triples, image_embeddings;
   RetrievalOptions eval;
   double max_missing = 0.0;
+  std::filesystem::path token_cache;  // Empty: the default one.
+  bool no_token_cache = false;
 
   // --objective clip
   std::string images, val_images;  // A folder, or shards.

@@ -87,8 +87,11 @@ void train_on_triples(const CLI::App& app, TrainCommand& command) {
     fail(ErrorKind::kUsage,
          "--eval-images and --best-metric need --eval-captions or --eval-pairs beside them");
   }
+  if (!command.no_token_cache && command.token_cache.empty())
+    command.token_cache = default_token_cache();
   const TrainingSet set =
-      TrainingSet::load(command.triples, images, model, command.max_missing, progress);
+      TrainingSet::load(command.triples, images, model, command.max_missing, progress,
+                        command.no_token_cache ? "" : command.token_cache);
   log_join(set.report());
 
   Evaluator evaluate;
