@@ -19,7 +19,7 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
   app.add_flag("--json", options.json, "Print one JSON object on stdout")->configurable(false);
   app.add_flag("-q,--quiet", options.quiet, "No progress and no log lines")->configurable(false);
   app.add_option("--threads", options.threads, "Compute threads; 0: one for each core")
-      ->check(CLI::Range(0, 1024))
+      ->check(CLI::Range(0, 1024).description(""))
       ->capture_default_str();
 }
 

@@ -30,7 +30,7 @@ void add_options(CLI::App& app, TrainCommand& command) {
       ->group(triples);
   app.add_option("--max-missing", command.max_missing,
                  "Share of triples that may name unknown images")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(CLI::Range(0.0, 1.0).description(""))
       ->capture_default_str()
       ->group(triples);
   app.add_option("--token-cache", command.token_cache,
@@ -77,6 +77,15 @@ void add_options(CLI::App& app, TrainCommand& command) {
   add("--beta1", train.adamw.beta1, "AdamW");
   add("--beta2", train.adamw.beta2, "AdamW");
   add("--eps", train.adamw.eps, "AdamW");
+  app.add_option("--precision", command.precision, "fp32 or bf16: what products are computed in")
+      ->check(CLI::IsMember({"fp32", "bf16"}).description(""))
+      ->capture_default_str()
+      ->group(optimisation);
+  app.add_option("--memory", command.memory, "What the run may take, as 4GB; default: half")
+      ->group(optimisation);
+  add("--layer-decay", train.layer_decay, "Learning rate's factor a layer down; 1: none");
+  add("--lora-rank", train.lora_rank, "Rank of adapters of the blocks; 0: none");
+  add("--lora-alpha", train.lora_alpha, "The adapters' scale times their rank");
   add("--grad-clip-norm", train.grad_clip_norm, "Largest gradient norm; 0: any");
   add("--seed", train.seed, "Of the order of samples");
   add("--max-skipped", train.max_skipped, "Non-finite steps in a row before giving up");
@@ -99,6 +108,17 @@ void add_options(CLI::App& app, TrainCommand& command) {
       ->group(evaluation);
   app.add_option("--best-metric", train.best_metric, "Chooses 'best'; default: ao@10")
       ->group(evaluation);
+  app.add_option("--guard-metric", train.guard_metric, "What must not fall for a 'best'")
+      ->group(evaluation);
+  app.add_option("--guard-drop", train.guard_drop, "Points it may fall below its value at step 0")
+      ->capture_default_str()
+      ->group(evaluation);
+  app.add_option("--patience", train.patience, "Evaluations without a new best to stop after")
+      ->capture_default_str()
+      ->group(evaluation);
+  app.add_option("--keep-checkpoints", train.keep_checkpoints, "The newest, beside the best")
+      ->capture_default_str()
+      ->group(evaluation);
   app.add_option("--save-every", train.save_every, "Steps between further checkpoints")
       ->capture_default_str()
       ->group(evaluation);
@@ -120,6 +140,9 @@ void check_objective(const TrainCommand& command) {
       {"--eval-captions", set(command.eval.captions)},
       {"--eval-pairs", set(command.eval.pairs)},
       {"--eval-images", set(command.eval.images)},
+      {"--precision", command.train.precision != Precision::kFp32},
+      {"--memory", set(command.memory)},
+      {"--lora-rank", command.train.lora_rank > 0},
       {"--text-only", command.train.text_only}};
   const std::pair<const char*, bool> of_pairs[] = {
       {"--unlock", set(command.unlock)},         {"--from-scratch", command.from_scratch},
@@ -147,6 +170,8 @@ void run(const CLI::App& app, TrainCommand& command) {
   command.loss.image_weight = command.loss_weights[0];
   command.loss.caption_weight = command.loss_weights[1];
   command.loss.paraphrase_weight = command.loss_weights[2];
+  command.train.precision = parse_precision(command.precision);
+  if (!command.memory.empty()) command.train.memory = parse_memory(command.memory, "--memory");
   command.train.validate();
   check_objective(command);
   if (command.objective == "clip") {

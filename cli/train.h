@@ -22,6 +22,8 @@ struct TrainCommand {
   TrainOptions train;
   LossOptions loss;
   std::vector<double> loss_weights = {1.0, 1.0, 1.0};
+  std::string precision = "fp32";
+  std::string memory;  // Empty: default_memory().
   bool from_scratch = false;
   ModelOption model;
 

@@ -99,6 +99,9 @@ void train_on_pairs(const CLI::App& app, TrainCommand& command) {
              set.left_out(), set.truncated());
 
   Evaluator evaluate;
+  if (!held_out && (!command.train.guard_metric.empty() || command.train.patience > 0)) {
+    fail(ErrorKind::kUsage, "--guard-metric and --patience need --val-images beside them");
+  }
   if (held_out) {
     evaluate = [&](const TextModel& current) {
       return evaluate_pairs(*held_out, current, vision, preprocessing, command.pairs);

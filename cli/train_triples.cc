@@ -56,12 +56,18 @@ void run_and_report(Trainer& trainer, const TrainCommand& command, const Json& d
   const auto started = std::chrono::steady_clock::now();
   const TrainState state = trainer.run();
   if (command.ranks->rank() != 0) return;
+  const bool stopped_early = state.step < trainer.total_steps();
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  if (!command.common.json) return print_table(command, state, seconds);
+  if (!command.common.json) {
+    if (stopped_early)
+      fmt::print("stopped early, after {} of {} steps\n", state.step, trainer.total_steps());
+    return print_table(command, state, seconds);
+  }
   Json json = Json::object();
   json["steps"] = state.step;
   json["skipped"] = state.skipped;
+  json["stopped_early"] = stopped_early;
   json["seconds"] = seconds;
   json["best_step"] = state.best_step;
   json["metrics"] = {
@@ -83,9 +89,11 @@ void train_on_triples(const CLI::App& app, TrainCommand& command) {
   if (!command.eval.captions.empty() || !command.eval.pairs.empty()) {
     command.eval.image_embeddings = command.image_embeddings;
     benchmark = RetrievalBenchmark::load(command.eval);
-  } else if (!command.eval.images.empty() || !command.train.best_metric.empty()) {
+  } else if (!command.eval.images.empty() || !command.train.best_metric.empty() ||
+             !command.train.guard_metric.empty() || command.train.patience > 0) {
     fail(ErrorKind::kUsage,
-         "--eval-images and --best-metric need --eval-captions or --eval-pairs beside them");
+         "--eval-images, --best-metric, --guard-metric and --patience need --eval-captions or "
+         "--eval-pairs beside them");
   }
   if (!command.no_token_cache && command.token_cache.empty())
     command.token_cache = default_token_cache();
@@ -102,8 +110,8 @@ void train_on_triples(const CLI::App& app, TrainCommand& command) {
       return report.to_json().at("metrics");
     };
   }
-  TripleObjective objective(model, set, images, command.loss, TripleObjective::kUnbounded,
-                            command.ranks);
+  model.tower().set_precision(command.train.precision);
+  TripleObjective objective(model, set, images, command.loss, command.train.memory, command.ranks);
   Trainer trainer(objective, command.train, evaluate, progress, command.ranks);
   const Json data = join_json(set.report());
   if (command.ranks->rank() == 0) {

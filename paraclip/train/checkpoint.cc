@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <functional>
 #include <vector>
 
 namespace paraclip {
@@ -17,11 +18,18 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kFolder = "checkpoints";
-constexpr const char* kMoments = "trainer.safetensors";
+constexpr const char* kTensors = "trainer.safetensors";
 constexpr const char* kState = "trainer.json";
 constexpr const char* kMarker = "COMPLETE";
 
 std::string step_name(int64_t step) { return fmt::format("step-{:08}", step); }
+
+// A whole one, not a temporary folder.
+bool is_checkpoint(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  return name.starts_with("step-") && name.find('.') == std::string::npos &&
+         fs::exists(folder / kMarker);
+}
 
 Json to_json(const TrainState& state) {
   Json json = Json::object();
@@ -29,6 +37,8 @@ Json to_json(const TrainState& state) {
   json["skipped"] = state.skipped;
   json["optimizer_steps"] = state.optimizer_steps;
   json["best_step"] = state.best_step;
+  json["evaluated_step"] = state.evaluated_step;
+  json["stale_evaluations"] = state.stale_evaluations;
   json["best_value"] = state.best_value ? Json(*state.best_value) : Json();
   json["first_metrics"] = state.first_metrics;
   json["best_metrics"] = state.best_metrics;
@@ -44,6 +54,8 @@ TrainState from_json(const Json& json, const std::string& where) {
   state.skipped = json_integer(json, "skipped", where);
   state.optimizer_steps = json_integer(json, "optimizer_steps", where);
   state.best_step = json_integer(json, "best_step", where);
+  state.evaluated_step = json_integer(json, "evaluated_step", where);
+  state.stale_evaluations = json_integer(json, "stale_evaluations", where);
   if (json.contains("best_value") && !json["best_value"].is_null()) {
     state.best_value = json_number(json, "best_value", where);
   }
@@ -85,17 +97,15 @@ std::optional<fs::path> CheckpointStore::last() const {
   std::optional<fs::path> newest;
   if (!fs::is_directory(output_ / kFolder)) return newest;
   for (const auto& entry : fs::directory_iterator(output_ / kFolder)) {
-    const std::string name = entry.path().filename().string();
-    const bool named = name.starts_with("step-") && name.find('.') == std::string::npos;
-    if (!named || !fs::exists(entry.path() / kMarker)) continue;
+    if (!is_checkpoint(entry.path())) continue;
     if (!newest || entry.path().filename() > newest->filename()) newest = entry.path();
   }
   return newest;
 }
 
 void CheckpointStore::save(const TextModel& model, const VisionTower* vision,
-                           const AdamW& optimizer, const TrainState& state, bool text_only,
-                           const std::string& card) const {
+                           const std::vector<NamedTensor>& tensors, const TrainState& state,
+                           bool text_only, const std::string& card, int64_t keep) const {
   const fs::path folder = output_ / kFolder;
   make_directories(folder);
   AtomicDirectory target(folder / step_name(state.step));
@@ -105,7 +115,7 @@ void CheckpointStore::save(const TextModel& model, const VisionTower* vision,
     model.save(target.temporary(), vision);
   }
   write_file_atomic(target.temporary() / "README.md", card);
-  write_safetensors(target.temporary() / kMoments, optimizer.state(), {});
+  write_safetensors(target.temporary() / kTensors, tensors, {});
   write_file_atomic(target.temporary() / kState, dump_json(to_json(state), 2) + "\n");
   write_file_atomic(target.temporary() / kMarker, "");
   target.commit();
@@ -114,16 +124,22 @@ void CheckpointStore::save(const TextModel& model, const VisionTower* vision,
   const std::string best = step_name(state.best_step);
   replace_symlink(output_ / "last", fs::path(kFolder) / last);
   replace_symlink(output_ / "best", fs::path(kFolder) / best);
-  std::vector<fs::path> outdated;
+  std::vector<fs::path> older;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (name != last && name != best) outdated.push_back(entry.path());
+    if (name != last && name != best) older.push_back(entry.path());
   }
-  for (const fs::path& path : outdated) fs::remove_all(path);
+  // The newest first; after them whatever a crash left.
+  std::sort(older.begin(), older.end(), std::greater<>());
+  std::stable_partition(older.begin(), older.end(), is_checkpoint);
+  for (size_t i = 0; i < older.size(); ++i) {
+    const bool kept = static_cast<int64_t>(i) + 1 < keep && is_checkpoint(older[i]);
+    if (!kept) fs::remove_all(older[i]);
+  }
 }
 
-TrainState CheckpointStore::resume(TextModel& model, VisionTower* vision, AdamW& optimizer,
-                                   const Json& identity) const {
+TrainState CheckpointStore::resume(TextModel& model, VisionTower* vision, const Json& identity,
+                                   std::vector<NamedTensor>& tensors) const {
   const auto folder = last();
   if (!folder) {
     fail(ErrorKind::kUsage, "cannot resume: {} holds no checkpoint; run without --resume",
@@ -136,10 +152,8 @@ TrainState CheckpointStore::resume(TextModel& model, VisionTower* vision, AdamW&
   const ModelFiles saved = ModelFiles::open(*folder);
   assign(model.tower().parameters(), read_text_tensors(saved));
   if (vision != nullptr) assign(vision->parameters(), read_vision_tensors(saved));
-  const SafetensorsFile moments = SafetensorsFile::open(*folder / kMoments);
-  std::vector<NamedTensor> tensors;
-  for (const std::string& name : moments.names()) tensors.emplace_back(name, moments.tensor(name));
-  optimizer.load_state(state.optimizer_steps, tensors);
+  const SafetensorsFile file = SafetensorsFile::open(*folder / kTensors);
+  for (const std::string& name : file.names()) tensors.emplace_back(name, file.tensor(name));
   return state;
 }
 

@@ -79,19 +79,7 @@ Trainer::Trainer(Objective& objective, TrainOptions options, Evaluator evaluate,
   state_.identity["base model"] = model_.fingerprint();
   state_.threads = at::get_num_threads();
 
-  model_.tower().set_trainable(true);
-  trained_ = model_.tower().parameters();
-  if (options_.freeze_temperature) {
-    trained_.back().second.set_requires_grad(false);
-    trained_.pop_back();
-  }
-  if (VisionTower* vision = objective_.vision()) {
-    state_.identity["base image tower"] = fingerprint_of(vision->parameters(), "");
-    vision->set_trainable(true);
-    trained_.insert(trained_.end(), vision->parameters().begin(), vision->parameters().end());
-  }
-  gradients_ = std::make_unique<GradientBuffer>(trained_);
-  optimizer_ = std::make_unique<AdamW>(trained_, options_.adamw);
+  choose_parameters();
   if (options_.resume) {
     restore();
   } else if (!store_.empty()) {
@@ -100,6 +88,39 @@ Trainer::Trainer(Objective& objective, TrainOptions options, Evaluator evaluate,
          options_.output.string());
   }
   check_ranks();
+}
+
+void Trainer::choose_parameters() {
+  TextTower& tower = model_.tower();
+  VisionTower* vision = objective_.vision();
+  tower.set_trainable(true);
+  if (options_.lora_rank > 0) {
+    if (vision != nullptr) {
+      fail(ErrorKind::kUsage,
+           "--lora-rank adapts a text tower alone; the image tower is trained too");
+    }
+    lora_ = std::make_unique<Lora>(tower, options_.lora_rank, options_.lora_alpha, options_.seed);
+    trained_ = lora_->parameters();
+    trained_.emplace_back("logit_scale", tower.logit_scale());
+  } else {
+    trained_ = tower.parameters();
+  }
+  if (options_.freeze_temperature) {
+    trained_.back().second.set_requires_grad(false);
+    trained_.pop_back();
+  }
+  std::vector<double> rate_factors;
+  for (const auto& [name, parameter] : trained_) {
+    rate_factors.push_back(layer_decay_factor(name, tower.config().layers, options_.layer_decay));
+  }
+  if (vision != nullptr) {
+    state_.identity["base image tower"] = fingerprint_of(vision->parameters(), "");
+    vision->set_trainable(true);
+    trained_.insert(trained_.end(), vision->parameters().begin(), vision->parameters().end());
+    rate_factors.resize(trained_.size(), 1.0);
+  }
+  gradients_ = std::make_unique<GradientBuffer>(trained_);
+  optimizer_ = std::make_unique<AdamW>(trained_, options_.adamw, std::move(rate_factors));
 }
 
 // Ranks that read other data, or have other weights, would train on without a word. Kernels of
@@ -129,7 +150,10 @@ void Trainer::check_ranks() {
 
 void Trainer::restore() {
   const int threads = state_.threads;
-  state_ = store_.resume(model_, objective_.vision(), *optimizer_, state_.identity);
+  std::vector<NamedTensor> tensors;
+  state_ = store_.resume(model_, objective_.vision(), state_.identity, tensors);
+  optimizer_->load_state(state_.optimizer_steps, tensors);
+  if (lora_) restore_tensors(lora_->parameters(), tensors);
   if (state_.threads == threads) return;
   log().warn(
       "the run was started with {} threads and goes on with {}: the result will be equal up to "
@@ -161,6 +185,7 @@ StepReport Trainer::step(const std::vector<int64_t>& samples, double learning_ra
 
 StepReport Trainer::step_on(PreparedBatch& batch, double learning_rate) {
   gradients_->zero();
+  if (lora_) lora_->zero_gradients();
   StepLoss loss = objective_.accumulate_gradients(batch);
   StepReport report;
   report.loss = loss.total;
@@ -169,14 +194,13 @@ StepReport Trainer::step_on(PreparedBatch& batch, double learning_rate) {
   report.finite = std::isfinite(report.loss);
   if (!report.finite) return report;
 
+  if (lora_) lora_->pull_gradients();
   ranks_.all_reduce_sum(gradients_->values());
   report.grad_norm = gradients_->norm();
   report.finite = std::isfinite(report.grad_norm);
   if (!report.finite) return report;
-  if (options_.grad_clip_norm > 0) {
-    clip_gradients(trained_, report.grad_norm, options_.grad_clip_norm);
-  }
-  optimizer_->step(learning_rate);
+  optimizer_->step(learning_rate, clip_factor(report.grad_norm, options_.grad_clip_norm));
+  if (lora_) lora_->merge();
   at::Tensor(model_.tower().logit_scale().detach()).clamp_(0.0, kLargestLogitScale);
   return report;
 }
@@ -189,10 +213,9 @@ void Trainer::start() {
   if (options_.resume) {
     log().info("resuming {} at step {} of {}", options_.output.string(), state_.step,
                total_steps());
-    return;
   }
-  evaluate_now();
-  save();
+  // A run that was interrupted in an evaluation makes up for it.
+  if (evaluation_due()) evaluate_and_save();
 }
 
 TrainState Trainer::run() {
@@ -202,11 +225,10 @@ TrainState Trainer::run() {
       [this](int64_t step) { return prepare(samples_of(step), draw_of(options_.seed, step)); },
       state_.step, total_steps());
   Stopwatch stopwatch(state_.step, batches);
-  while (state_.step < total_steps()) {
+  while (state_.step < total_steps() && !stops_early()) {
     if (ranks_.any(stop_requested())) {
       save();
-      fail(ErrorKind::kInterrupted, "interrupted at step {} of {}; add --resume to go on",
-           state_.step, total_steps());
+      stop();
     }
     const double rate =
         cosine_learning_rate(state_.step, options_.learning_rate, options_.warmup, total_steps());
@@ -229,13 +251,14 @@ TrainState Trainer::run() {
       progress_(
           {"train", "steps", state_.step, total_steps(), fmt::format("loss {:.4f}", report.loss)});
     }
-    const bool evaluates = state_.step % options_.eval_every == 0 || last;
+    const bool evaluates = evaluation_due();
     const bool saves = options_.save_every > 0 && state_.step % options_.save_every == 0;
-    if (evaluates) evaluate_now();
-    if (evaluates || saves) {
+    if (evaluates) {
+      evaluate_and_save();
+    } else if (saves) {
       save();
-      stopwatch.restart(state_.step);
     }
+    if (evaluates || saves) stopwatch.restart(state_.step);
   }
   return state_;
 }
@@ -272,31 +295,85 @@ std::string Trainer::choose_best_metric(const Json& metrics) const {
   return metrics.empty() ? "" : metrics.begin().key();
 }
 
-void Trainer::evaluate_now() {
-  if (!writes()) return;
+bool Trainer::evaluation_due() const {
+  const bool planned = state_.step % options_.eval_every == 0 || state_.step == total_steps();
+  return planned && state_.evaluated_step < state_.step;
+}
+
+void Trainer::evaluate_and_save() {
+  bool interrupted = false;
+  try {
+    if (writes()) evaluate();
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kInterrupted) throw;
+    interrupted = true;
+  }
+  interrupted = ranks_.any(interrupted);
+  if (!interrupted) state_.evaluated_step = state_.step;
+  state_.stale_evaluations = ranks_.all_gather(state_.stale_evaluations).front();
+  save();
+  if (interrupted) stop();
+  if (stops_early()) {
+    log().info("stopping at step {} of {}: {} evaluations in a row gave no new best (--patience)",
+               state_.step, total_steps(), state_.stale_evaluations);
+  }
+}
+
+void Trainer::stop() const {
+  fail(ErrorKind::kInterrupted, "interrupted at step {} of {}; add --resume to go on", state_.step,
+       total_steps());
+}
+
+bool Trainer::holds_guard(const Json& metrics) const {
+  const std::string& name = options_.guard_metric;
+  if (name.empty()) return true;
+  if (!metrics.contains(name)) {
+    fail(ErrorKind::kUsage, "--guard-metric {}: the evaluation gives {}", name, dump_json(metrics));
+  }
+  return metrics[name].get<double>() >=
+         state_.first_metrics.at(name).get<double>() - options_.guard_drop;
+}
+
+bool Trainer::stops_early() const {
+  return options_.patience > 0 && state_.stale_evaluations >= options_.patience;
+}
+
+void Trainer::evaluate() {
   if (!evaluate_) {
     state_.best_step = state_.step;
     return;
   }
   const Json metrics = evaluate_(model_);
-  state_.last_metrics = metrics;
   if (state_.step == 0) state_.first_metrics = metrics;
+  const bool held = holds_guard(metrics);
   const double value = metrics.at(choose_best_metric(metrics)).get<double>();
-  if (!state_.best_value || value > *state_.best_value) {
+  state_.last_metrics = metrics;
+  if (held && (!state_.best_value || value > *state_.best_value)) {
     state_.best_value = value;
     state_.best_step = state_.step;
     state_.best_metrics = metrics;
+    state_.stale_evaluations = 0;
+  } else {
+    ++state_.stale_evaluations;
   }
-  log_->write("eval", state_.step, metrics);
+  Json record = metrics;
+  if (!options_.guard_metric.empty()) record["guard_held"] = held;
+  if (options_.patience > 0) record["stale_evaluations"] = state_.stale_evaluations;
+  if (stops_early()) record["stopped_early"] = true;
+  log_->write("eval", state_.step, record);
 }
 
 // After it, the checkpoint is there for all ranks.
 void Trainer::save() {
   state_.optimizer_steps = optimizer_->steps();
-  if (writes()) {
-    store_.save(model_, objective_.vision(), *optimizer_, state_, options_.text_only,
-                card_of_run(objective_, state_, options_.text_only).to_markdown());
+  if (!writes()) return ranks_.barrier();
+  std::vector<NamedTensor> tensors = optimizer_->state();
+  if (lora_) {
+    tensors.insert(tensors.end(), lora_->parameters().begin(), lora_->parameters().end());
   }
+  store_.save(model_, objective_.vision(), tensors, state_, options_.text_only,
+              card_of_run(objective_, state_, options_.text_only).to_markdown(),
+              options_.keep_checkpoints);
   ranks_.barrier();
 }
 

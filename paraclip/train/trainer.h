@@ -5,6 +5,7 @@
 #include "paraclip/train/checkpoint.h"
 #include "paraclip/train/communicator.h"
 #include "paraclip/train/gradient_buffer.h"
+#include "paraclip/train/lora.h"
 #include "paraclip/train/metrics_log.h"
 #include "paraclip/train/objective.h"
 #include "paraclip/train/optimizer.h"
@@ -42,7 +43,8 @@ class Trainer {
   Trainer(Objective& objective, TrainOptions options, Evaluator evaluate, ProgressCallback progress,
           Communicator* ranks = nullptr);
 
-  /// Trains to the end, with evaluations and checkpoints, and returns the final state.
+  /// Trains to the end, or until options.patience runs out, with evaluations and checkpoints, and
+  /// returns the final state.
   ///
   /// Throws kInterrupted after saving a checkpoint when a stop was asked for; kNumeric after
   /// options.max_skipped non-finite steps in a row; kIo when a checkpoint cannot be written,
@@ -62,13 +64,19 @@ class Trainer {
   std::unique_ptr<PreparedBatch> prepare(const std::vector<int64_t>& samples, uint64_t draw) const;
   StepReport step_on(PreparedBatch& batch, double learning_rate);
   bool writes() const { return ranks_.rank() == 0; }
+  void choose_parameters();
   void check_ranks();
   void restore();
   void start();
-  void evaluate_now();
+  bool evaluation_due() const;
+  void evaluate_and_save();
+  void evaluate();
+  bool stops_early() const;
+  [[noreturn]] void stop() const;
   void save();
   void log_step(const StepReport& report, double learning_rate, double seconds, double data_wait);
   std::string choose_best_metric(const Json& metrics) const;
+  bool holds_guard(const Json& metrics) const;
 
   Objective& objective_;
   TextModel& model_;
@@ -78,7 +86,8 @@ class Trainer {
   std::unique_ptr<Communicator> alone_;
   Communicator& ranks_;
   int64_t steps_per_epoch_ = 0;
-  std::vector<NamedTensor> trained_;
+  std::unique_ptr<Lora> lora_;        // Where options_.lora_rank asks for it.
+  std::vector<NamedTensor> trained_;  // What the optimizer changes.
   std::unique_ptr<GradientBuffer> gradients_;
   std::unique_ptr<AdamW> optimizer_;
   CheckpointStore store_;

@@ -2,77 +2,21 @@
 // the exit code; and nothing half-written. The table of docs/errors.md is made from the lines that
 // this test prints.
 
-#include "paraclip/base/file.h"
-#include "paraclip/base/json.h"
-#include "tests/support.h"
+#include "tests/cli/commands.h"
 
-#include <fmt/format.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
-
-#include <algorithm>
-#include <cstdlib>
 
 namespace paraclip {
 namespace {
 
 namespace fs = std::filesystem;
 
-const fs::path kGolden = fs::path(PARACLIP_SOURCE_DIR) / "tests/golden/clip/full";
-
-struct Outcome {
-  int code = 0;
-  std::string out, err;
-};
-
-class Commands : public testing::Test {
- protected:
-  Outcome run(const std::string& arguments) {
-    const std::string command = fmt::format("{} {} >{} 2>{} </dev/null", test::program(), arguments,
-                                            (folder / "out").string(), (folder / "err").string());
-    const int status = std::system(command.c_str());
-    return {WEXITSTATUS(status), read_file(folder / "out"), read_file(folder / "err")};
-  }
-
-  // Runs what must fail with `code`, on one line that holds `parts`.
-  void expect_failure(const std::string& what, const std::string& arguments, int code,
-                      const std::vector<std::string>& parts) {
-    const Outcome outcome = run(arguments + " --quiet");
-    std::string line = outcome.err;
-    for (const std::string& path : {folder.path().string() + "/", kGolden.string() + "/"}) {
-      for (size_t at; (at = line.find(path)) != std::string::npos;) line.erase(at, path.size());
-    }
-    fmt::print("| {} | {} | `{}` |\n", what, outcome.code, line.substr(0, line.find('\n')));
-    EXPECT_EQ(outcome.code, code) << outcome.err;
-    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
-    EXPECT_EQ(outcome.out, "");
-    for (const std::string& part : parts) {
-      EXPECT_NE(outcome.err.find(part), std::string::npos) << part << " in: " << outcome.err;
-    }
-  }
-
-  std::string train(const std::string& output) const {
-    return fmt::format(
-        "train --model {0}/model --triples {0}/triples.jsonl --image-embeddings {0}/embeddings "
-        "--batch-size 4 --epochs 1 --threads 1 -o {1}",
-        kGolden.string(), (folder / output).string());
-  }
-
-  fs::path copy_of_model() const {
-    const fs::path copy = folder / "model";
-    fs::copy(kGolden / "model", copy, fs::copy_options::recursive);
-    return copy;
-  }
-
-  test::TemporaryFolder folder;
-};
-
 TEST_F(Commands, HelpFitsAScreenAndVersionIsPrinted) {
   for (const std::string command : {"", "paraphrase ", "embed ", "train ", "eval ", "convert ",
-                                    "tokenize ", "inspect ", "demo "}) {
+                                    "tokenize ", "inspect ", "merge ", "demo "}) {
     const Outcome outcome = run(command + "--help");
     EXPECT_EQ(outcome.code, 0) << command;
-    EXPECT_LE(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 60) << command;
+    EXPECT_LE(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 72) << command;
     for (size_t begin = 0; begin < outcome.out.size();) {
       const size_t end = std::min(outcome.out.find('\n', begin), outcome.out.size());
       EXPECT_LE(end - begin, 80U) << command << ": " << outcome.out.substr(begin, end - begin);
