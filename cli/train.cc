@@ -96,6 +96,11 @@ void add_options(CLI::App& app, TrainCommand& command) {
       ->transform(CLI::CheckedTransformer(directions, CLI::ignore_case).description(""))
       ->default_str("symmetric")
       ->group(optimisation);
+  app.add_option("--anchor-weight", command.loss.anchor_weight,
+                 "Of 1 - cosine of T to the base's embedding of it")
+      ->check(CLI::NonNegativeNumber.description(""))
+      ->capture_default_str()
+      ->group(triples);
   app.add_flag("--mask-identical", command.loss.mask_identical,
                "Equal texts or images are no negatives")
       ->group(optimisation);
@@ -143,6 +148,7 @@ void check_objective(const TrainCommand& command) {
       {"--precision", command.train.precision != Precision::kFp32},
       {"--memory", set(command.memory)},
       {"--lora-rank", command.train.lora_rank > 0},
+      {"--anchor-weight", command.loss.anchor_weight > 0},
       {"--text-only", command.train.text_only}};
   const std::pair<const char*, bool> of_pairs[] = {
       {"--unlock", set(command.unlock)},         {"--from-scratch", command.from_scratch},
