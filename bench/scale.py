@@ -16,11 +16,12 @@ LARGE = 32768
 LOSS_BATCH = 65536
 LOSS_WIDTH = 512
 PRECISION = "bf16"
+MEMORY_GB = 5.5  # What the large batch may take: --memory of `paraclip train`.
 
 
 def setup(bench, worker, batch):
     bench.versions |= worker.ask(do="setup", model=str(bench.data[MODEL]), triples=str(bench.data["triples"]), precision=PRECISION,
-                                 threads=bench.threads, training=True, batch=batch, samples=batch)
+                                 threads=bench.threads, training=True, batch=batch, samples=batch, memory_gb=MEMORY_GB)
 
 
 def run_large(bench):

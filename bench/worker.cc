@@ -47,7 +47,8 @@ class Worker {
             ImageEmbeddings::load(fs::path(json_string(setup, "model", kWhere)) / "embeddings")),
         set_(TrainingSet::load(json_string(setup, "triples", kWhere), images_, model_,
                                /*max_missing=*/0)),
-        objective_(model_, set_, images_, {}),
+        objective_(model_, set_, images_, {},
+                   static_cast<int64_t>(setup.value("memory_gb", 0.0) * 1e9)),
         training_(setup.at("training").get<bool>()) {
     model_.tower().set_precision(parse_precision(json_string(setup, "precision", kWhere)));
     if (!training_) return;
