@@ -66,16 +66,24 @@ def make_text_tower(folder, target):
     model.save_pretrained(target)
 
 
+def shuffled(text, generator):
+    words = text.split()
+    generator.shuffle(words)
+    return " ".join(words)
+
+
 def make_triples(captions, path, count):
-    """`count` triples of three captions each: the shuffled captions in order, shuffled anew for every pass."""
+    """`count` triples of three captions each: the shuffled captions in order, shuffled anew for every pass. From the second pass on,
+    a caption's words are shuffled too: equal texts would be computed once."""
     texts = [line.split("\t")[0] for line in captions.read_text("utf-8").splitlines()]
     texts = [text for text in texts if text.strip()]
-    shuffle, pool = random.Random(SEED), []
+    shuffle, pool, passes = random.Random(SEED), [], 0
     with open(path, "w", encoding="utf-8") as out:
         for number in range(count):
             if len(pool) < len(PARTS):
-                pool = texts[:]
+                pool = [shuffled(text, shuffle) for text in texts] if passes else texts[:]
                 shuffle.shuffle(pool)
+                passes += 1
             record = {"index": number, "image_id": f"image-{number:06}"} | {part: pool.pop() for part in PARTS}
             out.write(json.dumps(record) + "\n")
     return len(texts)
