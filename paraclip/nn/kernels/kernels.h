@@ -89,15 +89,6 @@ struct AttentionCall {
   int64_t qkv_gradient_stride;
 };
 
-/// AdamW over one run of a parameter.
-struct AdamCall {
-  float *value, *first, *second;
-  const float* gradient;
-  int64_t count;
-  float gradient_factor, rate_factor, decay_factor;  // g *= ; step size; value *=
-  float beta1, beta2, second_correction, eps;        // sqrt(v) / second_correction + eps
-};
-
 /// The most columns of a ContrastTile.
 constexpr int64_t kContrastColumns = 512;
 
@@ -135,7 +126,6 @@ struct ContrastGradientCall {
 
 struct Kernels {
   const char* name;
-  int64_t tile_rows;                                      // Rows of A that a product takes at once.
   int64_t (*gemm_scratch)(int64_t depth, bool bfloat16);  // Bytes.
   void (*gemm)(const GemmCall&, std::byte* scratch);
   void (*pack)(const PackCall&);
@@ -145,9 +135,6 @@ struct Kernels {
   void (*attention)(const AttentionCall&, std::byte* scratch);
   void (*attention_gradient)(const AttentionCall&, std::byte* scratch);
   void (*convert)(const float* from, std::byte* to_bfloat16, int64_t count);
-  void (*exponentials)(float* values, int64_t count);  // In place: exp.
-  void (*adamw)(const AdamCall&);
-  double (*sum_of_squares)(const float* values, int64_t count);
   void (*contrast)(const ContrastCall&);
   void (*contrast_gradient)(const ContrastGradientCall&);
 };

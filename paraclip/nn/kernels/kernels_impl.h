@@ -11,14 +11,18 @@ namespace paraclip::kernels {
 namespace {
 
 constexpr Kernels table_named(const char* name) {
-  return {name,          kTileRows,
-          gemm_scratch,  gemm,
-          pack,          norm,
-          norm_gradient, attention_scratch,
-          attention,     attention_gradient,
-          convert,       exponentials,
-          adamw,         sum_of_squares,
-          contrast,      contrast_gradient};
+  return {name,
+          gemm_scratch,
+          gemm,
+          pack,
+          norm,
+          norm_gradient,
+          attention_scratch,
+          attention,
+          attention_gradient,
+          convert,
+          contrast,
+          contrast_gradient};
 }
 
 }  // namespace

@@ -94,48 +94,5 @@ void convert(const float* from, std::byte* to, int64_t count) {
   for_vectors(count, [&](int64_t i, int n) { store_some<true>(to, i, load_some(from, i, n), n); });
 }
 
-void exponentials(float* values, int64_t count) {
-  for_vectors(count, [&](int64_t i, int n) {
-    store_some(values, i, exponential(load_some(values, i, n)), n);
-  });
-}
-
-inline Floats root(Floats x) {
-#ifdef __AVX512F__
-  return reinterpret_cast<Floats>(_mm512_maskz_sqrt_ps(0xffff, reinterpret_cast<__m512>(x)));
-#else
-  Floats result;
-  for (int i = 0; i < kLanes; ++i) result[i] = __builtin_sqrtf(x[i]);
-  return result;
-#endif
-}
-
-void adamw(const AdamCall& c) {
-  for_vectors(c.count, [&](int64_t i, int n) {
-    const Floats g = load_some(c.gradient, i, n) * c.gradient_factor;
-    const Floats first = load_some(c.first, i, n) * c.beta1 + g * (1.0f - c.beta1);
-    const Floats second = load_some(c.second, i, n) * c.beta2 + g * g * (1.0f - c.beta2);
-    const Floats slope = first / (root(second) / c.second_correction + c.eps);
-    store_some(c.first, i, first, n);
-    store_some(c.second, i, second, n);
-    store_some(c.value, i, load_some(c.value, i, n) * c.decay_factor - slope * c.rate_factor, n);
-  });
-}
-
-double sum_of_squares(const float* values, int64_t count) {
-  // In float over short runs, these in double.
-  constexpr int64_t kRun = 64 * kLanes;
-  double total = 0;
-  for (int64_t begin = 0; begin < count; begin += kRun) {
-    Floats sum = {};
-    for_vectors(count - begin < kRun ? count - begin : kRun, [&](int64_t i, int n) {
-      const Floats x = load_some(values + begin, i, n);
-      sum += x * x;
-    });
-    total += sum_of(sum);
-  }
-  return total;
-}
-
 }  // namespace
 }  // namespace paraclip::kernels
