@@ -9,9 +9,11 @@ A worker is a process that reads requests and writes replies, a line of JSON eac
     step   samples, of, micro_batch     a training step of `of` triples of which `samples` are measured: seconds of the
                                         forward and backward pass, and of clipping, update and clearing of gradients
     query  text, count                  seconds of each of `count` calls from the text to its embedding
+    trim                                gives memory that is held unused back to the system
     exit
 """
 
+import ctypes
 import json
 import os
 import sys
@@ -135,6 +137,10 @@ class Peer:
         self.update()
         return {"seconds": middle - start, "update_seconds": time.perf_counter() - middle, "loss": total * request["of"] / len(samples)}
 
+    def trim(self, _):
+        ctypes.CDLL(None).malloc_trim(0)
+        return {}
+
     def query(self, request):
         seconds = []
         with torch.inference_mode():
@@ -154,7 +160,7 @@ def serve(peer):
         if request["do"] == "exit":
             return
         try:
-            reply = {"setup": peer.setup, "check": peer.check, "step": peer.step, "query": peer.query}[request["do"]](request)
+            reply = {"setup": peer.setup, "check": peer.check, "step": peer.step, "query": peer.query, "trim": peer.trim}[request["do"]](request)
         except Exception as error:
             traceback.print_exc()
             reply = {"error": f"{type(error).__name__}: {error}"}
