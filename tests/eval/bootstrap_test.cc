@@ -12,7 +12,7 @@ namespace {
 
 TEST(PairedBootstrap, EqualDifferencesHaveNoSpread) {
   const std::vector<double> first = {1, 2, 3}, second = {1.5, 2.5, 3.5};
-  const Interval interval = paired_bootstrap(first, second, 100);
+  const Interval interval = paired_bootstrap(first, second, {.resamples = 100});
   EXPECT_DOUBLE_EQ(interval.mean, 0.5);
   EXPECT_DOUBLE_EQ(interval.low, 0.5);
   EXPECT_DOUBLE_EQ(interval.high, 0.5);
@@ -29,7 +29,7 @@ TEST(PairedBootstrap, AgreesWithTheNormalIntervalOnManyExamples) {
   for (const double value : second) mean += value / 4000;
   for (const double value : second) square += (value - mean) * (value - mean) / 4000;
   const double error = std::sqrt(square / 4000);
-  const Interval interval = paired_bootstrap(first, second, 10'000);
+  const Interval interval = paired_bootstrap(first, second);
   EXPECT_NEAR(interval.mean, mean, 1e-9);
   EXPECT_NEAR(interval.low, mean - 1.96 * error, 0.06 * error);
   EXPECT_NEAR(interval.high, mean + 1.96 * error, 0.06 * error);
@@ -49,9 +49,12 @@ TEST(PairedBootstrap, ExamplesStayPaired) {
 
 TEST(PairedBootstrap, IsAFunctionOfTheSeed) {
   const std::vector<double> first = {0, 0, 0, 0, 0}, second = {1, 5, 2, -7, 3};
-  const Interval once = paired_bootstrap(first, second, 50, 0.9, 7);
-  const Interval again = paired_bootstrap(first, second, 50, 0.9, 7);
-  const Interval other = paired_bootstrap(first, second, 50, 0.9, 8);
+  const Interval once =
+      paired_bootstrap(first, second, {.resamples = 50, .confidence = 0.9, .seed = 7});
+  const Interval again =
+      paired_bootstrap(first, second, {.resamples = 50, .confidence = 0.9, .seed = 7});
+  const Interval other =
+      paired_bootstrap(first, second, {.resamples = 50, .confidence = 0.9, .seed = 8});
   EXPECT_EQ(once.low, again.low);
   EXPECT_EQ(once.high, again.high);
   EXPECT_TRUE(once.low != other.low || once.high != other.high);
@@ -62,8 +65,8 @@ TEST(PairedBootstrap, RefusesWhatCannotBeCompared) {
   const std::vector<double> one = {1}, two = {1, 2};
   EXPECT_THROW(paired_bootstrap(one, two), Error);
   EXPECT_THROW(paired_bootstrap({}, {}), Error);
-  EXPECT_THROW(paired_bootstrap(one, one, 0), Error);
-  EXPECT_THROW(paired_bootstrap(one, one, 10, 1.0), Error);
+  EXPECT_THROW(paired_bootstrap(one, one, {.resamples = 0}), Error);
+  EXPECT_THROW(paired_bootstrap(one, one, {.resamples = 10, .confidence = 1.0}), Error);
 }
 
 }  // namespace
