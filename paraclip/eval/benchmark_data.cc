@@ -6,7 +6,7 @@
 namespace paraclip {
 
 bool BenchmarkData::has_image(const EvalImage& image) const {
-  if (embeddings != nullptr && !image.crop && embeddings->find(image.id)) return true;
+  if (embeddings != nullptr && !image.crop && embeddings->row(image.id)) return true;
   std::error_code ignored;
   return image_tower && std::filesystem::is_regular_file(image.file, ignored);
 }
