@@ -36,7 +36,8 @@ struct Sample {
 /// What came out for one example, for error analysis.
 struct Example {
   std::string part;  ///< Subset or task: "tot.replace_att".
-  Json fields;       ///< Texts, ids, scores: what a reader needs to judge it. An object.
+  Json fields;    ///< What the example is: texts, ids, gold. An object, the same for all encoders.
+  Json measured;  ///< What this encoder gave: similarities, ranks, AO. An object of numbers.
   double score = 0;  ///< Higher is better; comparable between encoders: a margin, AO, minus a rank.
   bool right = false;  ///< Whether it counts as a success; for scores without that notion, false.
 };

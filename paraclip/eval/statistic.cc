@@ -12,21 +12,25 @@ size_t unit_of(std::span<const int64_t> units, size_t i) {
   return units.empty() ? i : static_cast<size_t>(units[i]);
 }
 
-size_t unit_count(std::span<const int64_t> units, size_t values) {
-  return units.empty() ? values
-                       : static_cast<size_t>(*std::max_element(units.begin(), units.end())) + 1;
-}
-
 // What all values of a unit add to a sum and to the number of values: a mean over examples needs
-// one pass over their units.
+// one pass over their units, and that of a subset over no others.
 struct UnitSums {
+  size_t first = 0;  // The unit that sums[0] belongs to.
   std::vector<double> sums, counts;
 
-  UnitSums(std::span<const double> values, std::span<const int64_t> units)
-      : sums(values.empty() ? 0 : unit_count(units, values.size())), counts(sums.size()) {
+  UnitSums(std::span<const double> values, std::span<const int64_t> units) {
+    if (values.empty()) return;
+    size_t last = values.size() - 1;
+    if (!units.empty()) {
+      const auto [low, high] = std::minmax_element(units.begin(), units.end());
+      first = static_cast<size_t>(*low);
+      last = static_cast<size_t>(*high);
+    }
+    sums.resize(last - first + 1);
+    counts.resize(sums.size());
     for (size_t i = 0; i < values.size(); ++i) {
-      sums[unit_of(units, i)] += values[i];
-      counts[unit_of(units, i)] += 1;
+      sums[unit_of(units, i) - first] += values[i];
+      counts[unit_of(units, i) - first] += 1;
     }
   }
 };
@@ -92,8 +96,8 @@ Statistic mean_statistic(std::span<const double> values, std::span<const int64_t
   return [units = UnitSums(values, units)](Weights weights) {
     double sum = 0, count = 0;
     for (size_t i = 0; i < units.sums.size(); ++i) {
-      sum += weights[i] * units.sums[i];
-      count += weights[i] * units.counts[i];
+      sum += weights[units.first + i] * units.sums[i];
+      count += weights[units.first + i] * units.counts[i];
     }
     return count > 0 ? sum / count : 0;
   };

@@ -150,8 +150,9 @@ TEST_F(Commands, EmbeddingsOfAnotherImageTowerAreRefused) {
                 .code,
             0);
   write_file_atomic(folder / "pairs.tsv", "query\tparaphrase\na red ball\ta ball of red\n");
-  const std::string eval = fmt::format("eval --k 1 --image-embeddings {} --pairs {} --model ",
-                                       embeddings.string(), (folder / "pairs.tsv").string());
+  const std::string eval =
+      fmt::format("eval --no-cache --k 1 --image-embeddings {} --pairs {} --model ",
+                  embeddings.string(), (folder / "pairs.tsv").string());
   EXPECT_EQ(run(eval + (scenes / "base").string()).code, 0);
   expect_failure("embeddings of another image tower", eval + (kGolden / "model").string(), 3,
                  {"were made by the image tower"});

@@ -2,9 +2,13 @@
 
 #include "paraclip/base/error.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <mutex>
+#include <numeric>
+#include <set>
 #include <vector>
 
 namespace paraclip {
@@ -67,6 +71,65 @@ TEST(PairedBootstrap, RefusesWhatCannotBeCompared) {
   EXPECT_THROW(paired_bootstrap({}, {}), Error);
   EXPECT_THROW(paired_bootstrap(one, one, {.resamples = 0}), Error);
   EXPECT_THROW(paired_bootstrap(one, one, {.resamples = 10, .confidence = 1.0}), Error);
+}
+
+std::vector<double> bootstrap_means(int64_t threads) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(static_cast<int>(threads));
+  std::vector<double> values;
+  for (int i = 0; i < 50; ++i) values.push_back(i * i % 17);
+  const Statistic mean = mean_statistic(values);
+  const std::vector<int64_t> strata = {20, 30};
+  auto means = bootstrap({&mean, 1}, strata, {.resamples = 500})[0];
+  at::set_num_threads(before);
+  return means;
+}
+
+TEST(Bootstrap, IsTheSameOnAnyNumberOfThreads) {
+  EXPECT_EQ(bootstrap_means(1), bootstrap_means(2));
+}
+
+TEST(Bootstrap, DrawsEachStratumFullyAndFromItsOwnUnits) {
+  const std::vector<int64_t> strata = {3, 5};
+  std::mutex mutex;
+  std::set<std::vector<double>> seen;
+  const Statistic record = [&](Weights weights) {
+    const std::lock_guard lock(mutex);
+    seen.emplace(weights.begin(), weights.end());
+    return 0.0;
+  };
+  bootstrap({&record, 1}, strata, {.resamples = 200});
+  EXPECT_GT(seen.size(), 100U);
+  for (const auto& weights : seen) {
+    ASSERT_EQ(weights.size(), 8U);
+    EXPECT_EQ(std::accumulate(weights.begin(), weights.begin() + 3, 0.0), 3);
+    EXPECT_EQ(std::accumulate(weights.begin() + 3, weights.end(), 0.0), 5);
+  }
+}
+
+TEST(Bootstrap, RefusesAnEmptyStratum) {
+  const Statistic none = [](Weights) { return 0.0; };
+  const std::vector<int64_t> strata = {3, 0};
+  EXPECT_THROW(bootstrap({&none, 1}, strata, {}), Error);
+  EXPECT_THROW(bootstrap({&none, 1}, {}, {}), Error);
+}
+
+TEST(Bootstrap, PValuesCountTheRarerSide) {
+  std::vector<double> differences(99, 1.0);
+  EXPECT_DOUBLE_EQ(bootstrap_p_value(differences), 0.02);
+  differences[0] = differences[1] = -1;
+  EXPECT_DOUBLE_EQ(bootstrap_p_value(differences), 0.06);
+  EXPECT_DOUBLE_EQ(bootstrap_p_value(std::vector<double>(10, 0.0)), 1);
+}
+
+TEST(Bootstrap, HolmStepsDown) {
+  // 0.01 x 4, 0.02 x 3, 0.03 x 2 = the one before it, 0.5 x 1.
+  const std::vector<double> adjusted = holm_adjusted(std::vector<double>{0.5, 0.01, 0.03, 0.02});
+  EXPECT_NEAR(adjusted[1], 0.04, 1e-12);
+  EXPECT_NEAR(adjusted[3], 0.06, 1e-12);
+  EXPECT_NEAR(adjusted[2], 0.06, 1e-12);
+  EXPECT_NEAR(adjusted[0], 0.5, 1e-12);
+  EXPECT_EQ(holm_adjusted(std::vector<double>{0.9, 0.8}), (std::vector<double>{1, 1}));
 }
 
 }  // namespace

@@ -112,20 +112,28 @@ void pack_transposed_rows(const std::byte* a, int64_t stride, int64_t available,
 
 // ---- The inner loop
 
-template <bool kBf16>
-inline void multiply(const uint32_t* __restrict a, const std::byte* __restrict b, int64_t units,
-                     Floats (&sums)[kTileRows][kVectors]) {
+// How far ahead of the product B is asked for: past the end of a page, where the processor's own
+// prefetching stops. What counts when each column of B is read once, for a few rows of A.
+constexpr int64_t kAheadBytes = 4096;
+
+template <bool kBf16, int kRows>
+[[gnu::noinline]] void multiply(const uint32_t* __restrict a, const std::byte* __restrict b,
+                                int64_t units, Floats (&result)[kTileRows][kVectors]) {
+  Floats sums[kRows][kVectors];
 #pragma GCC unroll 16
-  for (int r = 0; r < kTileRows; ++r) {
+  for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < kVectors; ++v) sums[r][v] = Floats{};
   }
   for (int64_t unit = 0; unit < units; ++unit) {
     Words columns[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) columns[v] = load_as<Words>(b + v * kLanes * 4);
+    for (int v = 0; v < kVectors; ++v) {
+      __builtin_prefetch(b + kAheadBytes + v * kLanes * 4);
+      columns[v] = load_as<Words>(b + v * kLanes * 4);
+    }
 #pragma GCC unroll 16
-    for (int r = 0; r < kTileRows; ++r) {
+    for (int r = 0; r < kRows; ++r) {
       if constexpr (!kBf16) {
         float value;
         __builtin_memcpy(&value, a + r, 4);
@@ -154,6 +162,23 @@ inline void multiply(const uint32_t* __restrict a, const std::byte* __restrict b
     a += kTileRows;
     b += kPanel * 4;
   }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) result[r][v] = sums[r][v];
+  }
+}
+
+// A whole tile, or the first `rows` of one, rounded up.
+template <bool kBf16>
+inline void multiply_rows(const uint32_t* a, const std::byte* b, int64_t units, int64_t rows,
+                          Floats (&sums)[kTileRows][kVectors]) {
+  if constexpr (kTileRows == 14) {
+    if (rows <= 4) return multiply<kBf16, 4>(a, b, units, sums);
+    if (rows <= 8) return multiply<kBf16, 8>(a, b, units, sums);
+    if (rows <= 12) return multiply<kBf16, 12>(a, b, units, sums);
+  }
+  multiply<kBf16, kTileRows>(a, b, units, sums);
 }
 
 // ---- What follows the product
@@ -244,8 +269,8 @@ void run(const GemmCall& c, std::byte* scratch) {
       const std::byte* b = c.b + column / kPanel * c.b_panel_bytes + column % kPanel * 4;
       for (int64_t row = begin; row < end; row += kTileRows) {
         Floats sums[kTileRows][kVectors];
-        multiply<kBf16>(tiles + (row - begin) / kTileRows * tile_words, b, units, sums);
         const int64_t rows = end - row < kTileRows ? end - row : kTileRows;
+        multiply_rows<kBf16>(tiles + (row - begin) / kTileRows * tile_words, b, units, rows, sums);
         const bool whole = column + kTileColumns <= c.columns;
         for (int64_t r = 0; r < rows; ++r) {
           for (int v = 0; v < kVectors; ++v) {
