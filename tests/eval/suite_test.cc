@@ -34,8 +34,11 @@ class Signs : public Benchmark {
       const double score = vectors[i][0].item<double>();
       right.push_back(score > 0 ? 100 : 0);
       if (i % 2 == 0) even.push_back(right.back());
-      outcome.examples.push_back(
-          {"accuracy", {{"text", texts.back()}}, {{"x", score}}, score, score > 0});
+      outcome.examples.push_back({"accuracy",
+                                  {{"text", texts[static_cast<size_t>(i)]}},
+                                  {{"x", score}},
+                                  score,
+                                  score > 0});
     }
     outcome.metrics.push_back(
         {.name = "accuracy", .statistic = mean_statistic(right), .headline = true, .chance = 50});

@@ -114,7 +114,7 @@ void pack_transposed_rows(const std::byte* a, int64_t stride, int64_t available,
 
 // How far ahead of the product B is asked for: past the end of a page, where the processor's own
 // prefetching stops. What counts when each column of B is read once, for a few rows of A.
-constexpr int64_t kAheadBytes = 4096;
+constexpr int64_t kAheadBytes = 16384;
 
 template <bool kBf16, int kRows>
 [[gnu::noinline]] void multiply(const uint32_t* __restrict a, const std::byte* __restrict b,
