@@ -75,6 +75,9 @@ class Products : public testing::Test {
       for (const bool bf16 : {false, true}) {
         // Tails in every dimension, and a depth that is summed in pieces.
         for (const auto [rows, depth, columns] : {std::array<int64_t, 3>{1, 2, 1},
+                                                  {4, 66, 32},
+                                                  {7, 40, 64},
+                                                  {12, 18, 33},
                                                   {13, 30, 31},
                                                   {14, 64, 32},
                                                   {45, 34, 100},
