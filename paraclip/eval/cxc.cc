@@ -278,8 +278,8 @@ void Cxc::measure(const Task& task, Encoder& encoder, Outcome& outcome) {
     outcome.examples.push_back({task.name + task.suffix,
                                 {{"first", shown(task.first, pair.first)},
                                  {"second", shown(task.second, pair.second)},
-                                 {"rating", pair.rating},
-                                 {"similarity", scores[i]}},
+                                 {"rating", pair.rating}},
+                                {{"similarity", scores[i]}},
                                 -std::abs(rating_ranks[i] - score_ranks[i]),
                                 false});
   }

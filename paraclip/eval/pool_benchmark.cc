@@ -167,16 +167,17 @@ void PoolBenchmark::measure_captions(Encoder& encoder, const at::Tensor& pool,
 
   for (size_t i = 0; i < to_image.size(); ++i) {
     const EvalImage& image = task_.images[static_cast<size_t>(task_.captions[i].image)];
-    outcome.examples.push_back(
-        {full_name(task_.caption_name, "t2i"),
-         {{"caption", task_.captions[i].text}, {"image_id", image.id}, {"rank", to_image[i]}},
-         -static_cast<double>(to_image[i]),
-         to_image[i] == 1});
+    outcome.examples.push_back({full_name(task_.caption_name, "t2i"),
+                                {{"caption", task_.captions[i].text}, {"image_id", image.id}},
+                                {{"rank", to_image[i]}},
+                                -static_cast<double>(to_image[i]),
+                                to_image[i] == 1});
   }
   for (size_t i = 0; i < to_text.size(); ++i) {
     const EvalImage& image = task_.images[static_cast<size_t>(queried_[i])];
     outcome.examples.push_back({full_name(task_.caption_name, "i2t"),
-                                {{"image_id", image.id}, {"rank", to_text[i]}},
+                                {{"image_id", image.id}},
+                                {{"rank", to_text[i]}},
                                 -static_cast<double>(to_text[i]),
                                 to_text[i] == 1});
   }
@@ -220,14 +221,14 @@ void PoolBenchmark::measure_pairs(const QueryPairSet& set, Encoder& encoder, con
   for (size_t i = 0; i < pairs.size(); ++i) {
     overlaps.push_back(100 * similarities[i].average_overlap);
     jaccards.push_back(100 * similarities[i].jaccard);
-    outcome.examples.push_back({full_name(set.name, "pairs"),
-                                {{"query", set.pairs[i].query},
-                                 {"paraphrase", set.pairs[i].paraphrase},
-                                 {fmt::format("ao@{}", k_), overlaps[i]},
-                                 {fmt::format("js@{}", k_), jaccards[i]},
-                                 {"rank_correlation", correlations[i]}},
-                                overlaps[i],
-                                false});
+    outcome.examples.push_back(
+        {full_name(set.name, "pairs"),
+         {{"query", set.pairs[i].query}, {"paraphrase", set.pairs[i].paraphrase}},
+         {{fmt::format("ao@{}", k_), overlaps[i]},
+          {fmt::format("js@{}", k_), jaccards[i]},
+          {"rank_correlation", correlations[i]}},
+         overlaps[i],
+         false});
   }
   outcome.samples.push_back({{static_cast<int64_t>(groups.size())}});
   const size_t sample = outcome.samples.size() - 1;

@@ -30,7 +30,7 @@ void add_captions(const CaptionFile& file, const Numbering& pool, const fs::path
          "the same ids, such as {}",
          path.string(), file.captions.size(), task.pool, pool.keys().front());
   }
-  if (left_out > 0) task.counts.emplace_back("captions_left_out", left_out);
+  task.counts.emplace_back("captions_left_out", left_out);
 }
 
 bool have_files(const std::vector<fs::path>& files, const std::string& remedy,

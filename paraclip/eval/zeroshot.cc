@@ -240,11 +240,11 @@ void ZeroShot::measure(const ZeroShotSet& set, Encoder& encoder, Outcome& outcom
     if (i == 0 || set.labels[i] != set.labels[i - 1]) sample.strata.push_back(0);
     ++sample.strata.back();
     const std::string& name = set.prompts.classes[static_cast<size_t>(set.labels[i])];
-    outcome.examples.push_back(
-        {set.metric("top1"),
-         {{"image_id", set.images[i].id}, {"class", name}, {"rank", ranks[i]}},
-         -static_cast<double>(ranks[i]),
-         ranks[i] == 1});
+    outcome.examples.push_back({set.metric("top1"),
+                                {{"image_id", set.images[i].id}, {"class", name}},
+                                {{"rank", ranks[i]}},
+                                -static_cast<double>(ranks[i]),
+                                ranks[i] == 1});
   }
   outcome.samples.push_back(sample);
   const size_t row = outcome.samples.size() - 1;

@@ -262,7 +262,7 @@ TEST_F(HandMadePool, StabilityIsTheMeanOfTheDefinitions) {
   const Outcome outcome = run(task_, encoder_);
   EXPECT_DOUBLE_EQ(value(outcome, "ao@2"), 100 * ((1 + 0.5) / 2 + 1 + 1) / 3);
   EXPECT_DOUBLE_EQ(value(outcome, "js@2"), 100 * (1 / 3.0 + 1 + 1) / 3);
-  const Json& first = outcome.examples.at(9).fields;
+  const Json& first = outcome.examples.at(9).measured;
   EXPECT_DOUBLE_EQ(first.at("ao@2").get<double>(), 75);
   const double without_depth = 100 * (1 + 1) / 2.0, over_unions = 100 * (1 + 1 / 3.0) / 2;
   EXPECT_NE(first.at("ao@2").get<double>(), without_depth);
@@ -299,6 +299,8 @@ TEST_F(HandMadePool, NamesHeadlinesAndChance) {
   EXPECT_EQ(outcome.examples.size(), 6U + 3U + 3U + 1U);
   EXPECT_EQ(outcome.examples[0].part, "val.t2i");
   EXPECT_EQ(outcome.examples[0].score, -3);
+  EXPECT_EQ(outcome.examples[0].measured.at("rank"), 3);
+  EXPECT_EQ(outcome.examples[6].fields.at("image_id"), "a");
 }
 
 TEST_F(HandMadePool, MissingImagesAreLacking) {
