@@ -60,13 +60,11 @@ Json evaluate_pairs(const PairSet& set, const TextModel& text, const VisionTower
     text_rows.push_back(normalize_rows(text.tower().forward(pack(tokens, text.config().text))));
   }
   const at::Tensor images = at::cat(image_rows), texts = at::cat(text_rows);
-  const int64_t depth = std::min<int64_t>(kDepths[2], set.size());
-  const std::vector<Rank> to_image = text_to_image_ranks(texts, images, image_of_text, depth);
-  const std::vector<Rank> to_text =
-      image_to_text_ranks(texts, images, image_of_text, identities, depth);
+  const std::vector<Rank> to_image = text_to_image_ranks(texts, images, image_of_text);
+  const std::vector<Rank> to_text = image_to_text_ranks(texts, images, image_of_text, identities);
   Json metrics = Json::object();
   for (const int64_t k : kDepths) {
-    if (k > depth) continue;
+    if (k > set.size()) continue;
     metrics[fmt::format("t2i_recall@{}", k)] = recall_percent(to_image, k);
     metrics[fmt::format("i2t_recall@{}", k)] = recall_percent(to_text, k);
   }

@@ -79,7 +79,7 @@ RetrievalReport RetrievalBenchmark::run(const TextEncoder& encode,
   report.counts["distinct_texts"] = static_cast<int64_t>(data_.texts.size());
   const at::Tensor vectors = encode_texts(encode, progress);
   if (!data_.caption_texts.empty()) measure_captions(vectors, report);
-  if (!data_.query_texts.empty()) measure_pairs(vectors, report);
+  if (!data_.pairs.empty()) measure_pairs(vectors, report);
   return report;
 }
 
@@ -89,10 +89,9 @@ void RetrievalBenchmark::measure_captions(const at::Tensor& vectors,
   std::vector<int64_t> pool_row_of_caption;
   for (const int64_t image : data_.caption_images)
     pool_row_of_caption.push_back(data_.queried_images[static_cast<size_t>(image)]);
-  const int64_t depth = recall_k_.back();
-  report.caption_ranks = text_to_image_ranks(captions, data_.images, pool_row_of_caption, depth);
+  report.caption_ranks = text_to_image_ranks(captions, data_.images, pool_row_of_caption);
   report.image_ranks = image_to_text_ranks(captions, select(data_.images, data_.queried_images),
-                                           data_.caption_images, data_.caption_texts, depth);
+                                           data_.caption_images, data_.caption_texts);
   for (const int64_t k : recall_k_)
     report.metrics[fmt::format("t2i_recall@{}", k)] = recall_percent(report.caption_ranks, k);
   for (const int64_t k : recall_k_)
@@ -108,9 +107,7 @@ void RetrievalBenchmark::measure_captions(const at::Tensor& vectors,
 }
 
 void RetrievalBenchmark::measure_pairs(const at::Tensor& vectors, RetrievalReport& report) const {
-  report.pair_values =
-      paraphrased_retrieval(select(vectors, data_.query_texts),
-                            select(vectors, data_.paraphrase_texts), data_.images, k_);
+  report.pair_values = paraphrased_retrieval(vectors, data_.pairs, data_.images, k_);
   report.metrics[fmt::format("ao@{}", k_)] =
       mean_percent(report.pair_values, &RankSimilarity::average_overlap);
   report.metrics[fmt::format("js@{}", k_)] =
@@ -120,7 +117,7 @@ void RetrievalBenchmark::measure_pairs(const at::Tensor& vectors, RetrievalRepor
       "common share of the first d; mean over pairs";
   report.protocol["js@k"] =
       "Jaccard similarity of the sets of top k images of query and paraphrase; mean over pairs";
-  report.counts["pairs"] = static_cast<int64_t>(data_.query_texts.size());
+  report.counts["pairs"] = static_cast<int64_t>(data_.pairs.size());
 }
 
 void RetrievalBenchmark::write_examples(const RetrievalReport& report,
@@ -131,22 +128,21 @@ void RetrievalBenchmark::write_examples(const RetrievalReport& report,
   const auto image_id = [this](int64_t query) {
     return data_.image_ids[static_cast<size_t>(data_.queried_images[static_cast<size_t>(query)])];
   };
-  const auto rank = [](Rank value) { return value == 0 ? Json() : Json(value); };
   for (size_t i = 0; i < report.caption_ranks.size(); ++i) {
     write({{"task", "t2i"},
            {"caption", text(data_.caption_texts[i])},
            {"image_id", image_id(data_.caption_images[i])},
-           {"rank", rank(report.caption_ranks[i])}});
+           {"rank", report.caption_ranks[i]}});
   }
   for (size_t i = 0; i < report.image_ranks.size(); ++i) {
     write({{"task", "i2t"},
            {"image_id", image_id(static_cast<int64_t>(i))},
-           {"rank", rank(report.image_ranks[i])}});
+           {"rank", report.image_ranks[i]}});
   }
   for (size_t i = 0; i < report.pair_values.size(); ++i) {
     write({{"task", "pairs"},
-           {"query", text(data_.query_texts[i])},
-           {"paraphrase", text(data_.paraphrase_texts[i])},
+           {"query", text(data_.pairs[i].first)},
+           {"paraphrase", text(data_.pairs[i].second)},
            {fmt::format("ao@{}", k_), 100 * report.pair_values[i].average_overlap},
            {fmt::format("js@{}", k_), 100 * report.pair_values[i].jaccard}});
   }

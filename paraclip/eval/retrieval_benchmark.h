@@ -47,9 +47,8 @@ class RetrievalBenchmark {
   /// kInterrupted if a stop was asked for.
   RetrievalReport run(const TextEncoder& encode, const ProgressCallback& progress = {}) const;
 
-  /// Writes one line of JSON for each caption, image and pair to `path`: what it is and its rank
-  /// (null below the greatest depth) or its AO@k and JS@k in percent. `report` must come from this
-  /// benchmark. Throws kIo.
+  /// Writes one line of JSON for each caption, image and pair to `path`: what it is and its rank or
+  /// its AO@k and JS@k in percent. `report` must come from this benchmark. Throws kIo.
   void write_examples(const RetrievalReport& report, const std::filesystem::path& path) const;
 
   /// The width of the image embeddings.

@@ -1,5 +1,8 @@
 #pragma once
 
+#include "paraclip/eval/numbering.h"
+#include "paraclip/eval/paraphrased_retrieval.h"
+
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
@@ -15,8 +18,8 @@ struct RetrievalOptions {
   /// Image ids, one a line: the pool. Left out, the pool is the images that `captions` names, and
   /// without captions all images.
   std::filesystem::path images;
-  std::filesystem::path captions;           ///< TSV with the columns image_id, caption.
-  std::filesystem::path pairs;              ///< TSV with the columns query, paraphrase.
+  std::filesystem::path captions;           ///< For read_caption_file().
+  std::filesystem::path pairs;              ///< For read_query_pairs().
   int64_t k = 10;                           ///< Depth of AO@k and JS@k.
   std::vector<int64_t> recall_k{1, 5, 10};  ///< Depths of recall@k.
 
@@ -38,9 +41,12 @@ struct RetrievalData {
   std::vector<int64_t> caption_images;  ///< Of each caption, the row in `queried_images`.
   int64_t captions_left_out = 0;        ///< Captions of images outside the pool.
 
-  std::vector<int64_t> query_texts;       ///< Of each pair, the row in `texts`.
-  std::vector<int64_t> paraphrase_texts;  ///< Of each pair, the row in `texts`.
+  std::vector<RowPair> pairs;  ///< Of queries, as rows in `texts`.
 };
+
+/// The ids that the file `path` lists, one a line. Throws kIo; kData for an id that comes twice and
+/// for a list without images.
+Numbering read_image_list(const std::filesystem::path& path);
 
 /// Reads all that `options` names. With `images` given, captions of other images are left out and
 /// counted. Throws kIo; kUsage for bad options and for depths that exceed what there is to rank;

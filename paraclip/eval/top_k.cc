@@ -6,6 +6,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <span>
 
 namespace paraclip {
 namespace {
@@ -66,9 +67,7 @@ void scan(const at::Tensor& scores, int64_t start, const at::Tensor& indices,
   });
 }
 
-}  // namespace
-
-TopK top_k(const at::Tensor& queries, const at::Tensor& pool, int64_t k) {
+void check(const at::Tensor& queries, const at::Tensor& pool) {
   check_vectors(queries, "query");
   check_vectors(pool, "pool");
   if (queries.size(1) != pool.size(1)) {
@@ -76,22 +75,109 @@ TopK top_k(const at::Tensor& queries, const at::Tensor& pool, int64_t k) {
          "ranking: the queries are {} wide and the pool is {} wide; both must come from one model",
          queries.size(1), pool.size(1));
   }
-  if (k < 1 || k > pool.size(0)) {
-    fail(ErrorKind::kUsage, "ranking: the top {} of {} items were asked for; expected 1 to {}", k,
-         pool.size(0), pool.size(0));
-  }
+}
+
+// Calls `use` with the first query, the first row of the pool and the scores in float64 of each
+// block; of each query the blocks come by rising rows of the pool.
+template <typename Use>
+void for_each_block(const at::Tensor& queries, const at::Tensor& pool, const Use& use) {
   const at::InferenceMode no_graph;
-  TopK result{at::empty({queries.size(0), k}, at::kLong),
-              at::empty({queries.size(0), k}, at::kFloat)};
   for (int64_t q = 0; q < queries.size(0); q += kQueryBlock) {
     const int64_t count = std::min(kQueryBlock, queries.size(0) - q);
     const at::Tensor block = queries.narrow(0, q, count).to(at::kDouble);
     for (int64_t p = 0; p < pool.size(0); p += kPoolBlock) {
       const int64_t rows = std::min(kPoolBlock, pool.size(0) - p);
-      const at::Tensor scores = at::mm(block, pool.narrow(0, p, rows).to(at::kDouble).t());
-      scan(scores, p, result.indices.narrow(0, q, count), result.scores.narrow(0, q, count));
+      use(q, p, at::mm(block, pool.narrow(0, p, rows).to(at::kDouble).t()));
     }
   }
+}
+
+// A row of the pool and its score for a query.
+struct Target {
+  int64_t row = 0;
+  float score = 0;
+};
+
+// The one of `rows` that stands first in the ranking for `query`.
+Target best_target(const float* query, const at::Tensor& pool, const std::vector<int64_t>& rows) {
+  const int64_t width = pool.size(1);
+  Target best;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const float* vector = pool.const_data_ptr<float>() + rows[i] * width;
+    double sum = 0;
+    for (int64_t d = 0; d < width; ++d) sum += double{query[d]} * vector[d];
+    const Target target{rows[i], static_cast<float>(sum)};
+    const bool first =
+        target.score != best.score ? target.score > best.score : target.row < best.row;
+    if (i == 0 || first) best = target;
+  }
+  return best;
+}
+
+// Adds to each query's rank how many of the pool's rows from `start` on stand before its target.
+void count_before(const at::Tensor& scores, int64_t start, std::span<const Target> targets,
+                  std::span<int64_t> ranks) {
+  const int64_t rows = scores.size(1);
+  at::parallel_for(0, scores.size(0), /*grain_size=*/16, [&](int64_t begin, int64_t end) {
+    for (int64_t query = begin; query < end; ++query) {
+      const auto [target, limit] = targets[static_cast<size_t>(query)];
+      const double* row = scores.const_data_ptr<double>() + query * rows;
+      const int64_t lower = std::clamp<int64_t>(target - start, 0, rows);
+      const int64_t higher = std::clamp<int64_t>(target + 1 - start, 0, rows);
+      int64_t before = 0;
+      for (int64_t i = 0; i < lower; ++i) before += static_cast<float>(row[i]) >= limit ? 1 : 0;
+      for (int64_t i = higher; i < rows; ++i) before += static_cast<float>(row[i]) > limit ? 1 : 0;
+      ranks[static_cast<size_t>(query)] += before;
+    }
+  });
+}
+
+}  // namespace
+
+TopK top_k(const at::Tensor& queries, const at::Tensor& pool, int64_t k) {
+  check(queries, pool);
+  if (k < 1 || k > pool.size(0)) {
+    fail(ErrorKind::kUsage, "ranking: the top {} of {} items were asked for; expected 1 to {}", k,
+         pool.size(0), pool.size(0));
+  }
+  TopK result{at::empty({queries.size(0), k}, at::kLong),
+              at::empty({queries.size(0), k}, at::kFloat)};
+  for_each_block(queries, pool, [&](int64_t q, int64_t p, const at::Tensor& scores) {
+    const int64_t count = scores.size(0);
+    scan(scores, p, result.indices.narrow(0, q, count), result.scores.narrow(0, q, count));
+  });
+  return result;
+}
+
+std::vector<int64_t> best_ranks(const at::Tensor& queries, const at::Tensor& pool,
+                                const std::vector<std::vector<int64_t>>& targets) {
+  check(queries, pool);
+  TORCH_CHECK(static_cast<int64_t>(targets.size()) == queries.size(0));
+  const at::Tensor query_rows = queries.contiguous(), pool_rows = pool.contiguous();
+  std::vector<Target> best(targets.size());
+  at::parallel_for(0, queries.size(0), /*grain_size=*/64, [&](int64_t begin, int64_t end) {
+    for (int64_t query = begin; query < end; ++query) {
+      const std::vector<int64_t>& rows = targets[static_cast<size_t>(query)];
+      TORCH_CHECK(!rows.empty());
+      best[static_cast<size_t>(query)] = best_target(
+          query_rows.const_data_ptr<float>() + query * queries.size(1), pool_rows, rows);
+    }
+  });
+  std::vector<int64_t> ranks(targets.size(), 1);
+  for_each_block(queries, pool, [&](int64_t q, int64_t p, const at::Tensor& scores) {
+    const auto first = static_cast<size_t>(q), count = static_cast<size_t>(scores.size(0));
+    count_before(scores, p, std::span<const Target>(best).subspan(first, count),
+                 std::span(ranks).subspan(first, count));
+  });
+  return ranks;
+}
+
+at::Tensor all_scores(const at::Tensor& queries, const at::Tensor& pool) {
+  check(queries, pool);
+  at::Tensor result = at::empty({queries.size(0), pool.size(0)}, at::kFloat);
+  for_each_block(queries, pool, [&](int64_t q, int64_t p, const at::Tensor& scores) {
+    result.narrow(0, q, scores.size(0)).narrow(1, p, scores.size(1)).copy_(scores);
+  });
   return result;
 }
 

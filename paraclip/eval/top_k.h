@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <vector>
 
 namespace paraclip {
 
@@ -23,5 +24,15 @@ struct TopK {
 /// Throws kUsage unless 1 <= k <= m; kData if the widths differ; kNumeric if a vector holds a NaN
 /// or an infinity.
 TopK top_k(const at::Tensor& queries, const at::Tensor& pool, int64_t k);
+
+/// For each query the rank, from 1 on, that the best placed of its `targets` has in the ranking of
+/// the whole pool, in the order of top_k(). `targets` [n] are rows of the pool, at least one for
+/// each query. Memory is bounded as there. Throws as top_k().
+std::vector<int64_t> best_ranks(const at::Tensor& queries, const at::Tensor& pool,
+                                const std::vector<std::vector<int64_t>>& targets);
+
+/// The scores of top_k() of all pairs, [n, m] float32: for few queries at a time. Throws as
+/// top_k().
+at::Tensor all_scores(const at::Tensor& queries, const at::Tensor& pool);
 
 }  // namespace paraclip

@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+#include <numeric>
 #include <set>
 
 namespace paraclip {
@@ -51,9 +54,17 @@ TEST(RankSimilarity, HandMadeLists) {
   expect_similarity({1, 2, 3}, {5, 6, 1}, 1.0 / 9, 0.2);
 }
 
+// Row i and row n + i.
+std::vector<RowPair> row_pairs(int64_t n) {
+  std::vector<RowPair> pairs;
+  for (int64_t i = 0; i < n; ++i) pairs.emplace_back(i, n + i);
+  return pairs;
+}
+
 void expect_brute_force(const at::Tensor& queries, const at::Tensor& paraphrases,
                         const at::Tensor& images, int64_t k) {
-  const auto found = paraphrased_retrieval(queries, paraphrases, images, k);
+  const auto found =
+      paraphrased_retrieval(at::cat({queries, paraphrases}), row_pairs(queries.size(0)), images, k);
   const auto first = test::brute_force_rankings(queries, images);
   const auto second = test::brute_force_rankings(paraphrases, images);
   ASSERT_EQ(found.size(), first.size());
@@ -75,6 +86,80 @@ TEST(ParaphrasedRetrieval, EqualsBruteForce) {
 TEST(ParaphrasedRetrieval, EqualsBruteForceWithTies) {
   for (const int64_t k : {1, 3, 10, 40})
     expect_brute_force(test::tied_rows(30, 1), test::tied_rows(30, 2), test::tied_rows(40, 3), k);
+}
+
+// Of equal values each has the mean of the places that they share.
+std::vector<double> brute_force_ranks(const std::vector<float>& values) {
+  std::vector<double> ranks;
+  for (const float value : values) {
+    const auto below =
+        std::count_if(values.begin(), values.end(), [&](float v) { return v < value; });
+    const auto equal = std::count(values.begin(), values.end(), value);
+    ranks.push_back(static_cast<double>(below) + static_cast<double>(equal + 1) / 2);
+  }
+  return ranks;
+}
+
+double brute_force_pearson(const std::vector<double>& x, const std::vector<double>& y) {
+  const auto n = static_cast<double>(x.size());
+  const double mean_x = std::accumulate(x.begin(), x.end(), 0.0) / n;
+  const double mean_y = std::accumulate(y.begin(), y.end(), 0.0) / n;
+  double xy = 0, xx = 0, yy = 0;
+  for (size_t i = 0; i < x.size(); ++i) {
+    xy += (x[i] - mean_x) * (y[i] - mean_y);
+    xx += (x[i] - mean_x) * (x[i] - mean_x);
+    yy += (y[i] - mean_y) * (y[i] - mean_y);
+  }
+  return xx > 0 && yy > 0 ? 100 * xy / std::sqrt(xx * yy) : 0;
+}
+
+void expect_correlations(const at::Tensor& queries, const std::vector<RowPair>& pairs,
+                         const at::Tensor& images) {
+  const auto scores = test::brute_force_scores(queries, images);
+  const std::vector<double> found = rank_correlations(queries, pairs, images);
+  ASSERT_EQ(found.size(), pairs.size());
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    const auto& [first, second] = pairs[i];
+    EXPECT_NEAR(found[i],
+                brute_force_pearson(brute_force_ranks(scores[static_cast<size_t>(first)]),
+                                    brute_force_ranks(scores[static_cast<size_t>(second)])),
+                1e-9)
+        << "pair " << i;
+  }
+}
+
+TEST(RankCorrelations, EqualBruteForce) {
+  expect_correlations(test::random_rows(20, 8, 1), row_pairs(10), test::random_rows(50, 8, 2));
+  // Queries that belong to several pairs.
+  expect_correlations(test::random_rows(5, 8, 1), {{0, 1}, {0, 2}, {3, 0}, {1, 2}, {4, 4}},
+                      test::random_rows(50, 8, 2));
+}
+
+TEST(RankCorrelations, EqualBruteForceWithTies) {
+  expect_correlations(test::tied_rows(20, 1), row_pairs(10), test::tied_rows(40, 2));
+}
+
+// More queries than are held at once over such a pool.
+TEST(RankCorrelations, BlocksDoNotShow) {
+  const at::Tensor queries = test::random_rows(600, 4, 1), pool = test::random_rows(8192, 4, 2);
+  const std::vector<RowPair> pairs = row_pairs(300);
+  const std::vector<double> found = rank_correlations(queries, pairs, pool);
+  for (size_t i = 0; i < pairs.size(); i += 10)
+    EXPECT_EQ(rank_correlations(queries, std::span(pairs).subspan(i, 1), pool)[0], found[i]);
+}
+
+TEST(RankCorrelations, HandMade) {
+  // Scores of images 0 to 3: (4 3 2 1), (1 2 3 4), (2 2 1 1), all alike.
+  const at::Tensor queries =
+      at::tensor({4.F, 3.F, 2.F, 1.F, 1.F, 2.F, 3.F, 4.F, 2.F, 2.F, 1.F, 1.F, 1.F, 1.F, 1.F, 1.F})
+          .view({4, 4});
+  const std::vector<double> found =
+      rank_correlations(queries, std::vector<RowPair>{{0, 0}, {0, 1}, {0, 2}, {0, 3}}, at::eye(4));
+  EXPECT_DOUBLE_EQ(found[0], 100);
+  EXPECT_DOUBLE_EQ(found[1], -100);
+  // Ranks (4 3 2 1) and (3.5 3.5 1.5 1.5); ranks in order of rows would give 60 or 100.
+  EXPECT_NEAR(found[2], 100 * 4 / std::sqrt(5.0 * 4), 1e-9);
+  EXPECT_EQ(found[3], 0);
 }
 
 }  // namespace

@@ -134,7 +134,7 @@ TEST_F(RetrievalBenchmarkTest, WritesEveryExample) {
   benchmark.write_examples(benchmark.run(encoder()), folder_ / "examples.jsonl");
   EXPECT_EQ(read_file(folder_ / "examples.jsonl"),
             R"({"task":"t2i","caption":"mostly b","image_id":"b","rank":1}
-{"task":"t2i","caption":"mostly c","image_id":"b","rank":null}
+{"task":"t2i","caption":"mostly c","image_id":"b","rank":2}
 {"task":"t2i","caption":"mostly c","image_id":"c","rank":1}
 {"task":"t2i","caption":"mostly d","image_id":"d","rank":1}
 {"task":"i2t","image_id":"b","rank":1}

@@ -36,9 +36,9 @@ void expect_brute_force(const at::Tensor& texts, const at::Tensor& images) {
     text_targets.push_back({image_of_text.back()});
     image_targets[static_cast<size_t>(image_of_text.back())].push_back(text);
   }
-  const std::vector<Rank> t2i = text_to_image_ranks(texts, images, image_of_text, 10);
+  const std::vector<Rank> t2i = text_to_image_ranks(texts, images, image_of_text);
   const std::vector<Rank> i2t =
-      image_to_text_ranks(texts, images, image_of_text, all_different(texts.size(0)), 10);
+      image_to_text_ranks(texts, images, image_of_text, all_different(texts.size(0)));
   for (const int64_t k : {1, 2, 5, 10}) {
     EXPECT_EQ(recall_percent(t2i, k), brute_force_recall(texts, images, text_targets, k));
     EXPECT_EQ(recall_percent(i2t, k), brute_force_recall(images, texts, image_targets, k));
@@ -67,14 +67,13 @@ class HandMade : public testing::Test {
 };
 
 TEST_F(HandMade, EveryCaptionIsAQuery) {
-  EXPECT_EQ(text_to_image_ranks(texts_, images_, image_of_text_, 2),
-            (std::vector<Rank>{2, 1, 2, 1}));
+  EXPECT_EQ(text_to_image_ranks(texts_, images_, image_of_text_), (std::vector<Rank>{2, 1, 2, 1}));
 }
 
 // By first captions alone image 0 would have rank 4 and image 1 rank 4.
 TEST_F(HandMade, AnyCaptionOfTheImageIsAHit) {
   const std::vector<Rank> ranks =
-      image_to_text_ranks(texts_, images_, image_of_text_, all_different(4), 4);
+      image_to_text_ranks(texts_, images_, image_of_text_, all_different(4));
   EXPECT_EQ(ranks, (std::vector<Rank>{1, 2}));
   EXPECT_EQ(recall_percent(ranks, 1), 50);
   EXPECT_EQ(recall_percent(ranks, 2), 100);
@@ -84,24 +83,18 @@ TEST_F(HandMade, AnyCaptionOfTheImageIsAHit) {
 TEST(Retrieval, ASharedCaptionIsRightForEachOfItsImages) {
   const at::Tensor texts = at::tensor({.7F, .7F, .1F, .1F, .7F, .7F}).view({3, 2});
   const std::vector<int64_t> image_of_text{0, 0, 1};
-  EXPECT_EQ(image_to_text_ranks(texts, at::eye(2), image_of_text, std::vector<int64_t>{5, 6, 5}, 3),
+  EXPECT_EQ(image_to_text_ranks(texts, at::eye(2), image_of_text, std::vector<int64_t>{5, 6, 5}),
             (std::vector<Rank>{1, 1}));
-  EXPECT_EQ(image_to_text_ranks(texts, at::eye(2), image_of_text, all_different(3), 3),
+  EXPECT_EQ(image_to_text_ranks(texts, at::eye(2), image_of_text, all_different(3)),
             (std::vector<Rank>{1, 2}));
-}
-
-TEST_F(HandMade, BelowTheDepthIsNotFound) {
-  const std::vector<Rank> ranks = text_to_image_ranks(texts_, images_, image_of_text_, 1);
-  EXPECT_EQ(ranks, (std::vector<Rank>{0, 1, 0, 1}));
-  EXPECT_EQ(recall_percent(ranks, 1), 50);
 }
 
 // All images alike: only the rule for ties decides, and it favours nobody but the first row.
 TEST(Retrieval, ACollapsedEncoderScoresNothing) {
   const at::Tensor one = at::ones({20, 1});
   const std::vector<int64_t> image_of_text = all_different(20);
-  EXPECT_EQ(recall_percent(text_to_image_ranks(one, one, image_of_text, 10), 1), 5);
-  EXPECT_EQ(recall_percent(image_to_text_ranks(one, one, image_of_text, all_different(20), 10), 10),
+  EXPECT_EQ(recall_percent(text_to_image_ranks(one, one, image_of_text), 1), 5);
+  EXPECT_EQ(recall_percent(image_to_text_ranks(one, one, image_of_text, all_different(20)), 10),
             50);
 }
 

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -65,6 +66,68 @@ TEST(TopK, EqualVectorsTieWhereverTheyStand) {
 TEST(TopK, NoQueriesGiveEmptyLists) {
   EXPECT_EQ(top_k(at::empty({0, 4}), test::tied_rows(5, 1), 3).indices.sizes(),
             at::IntArrayRef({0, 3}));
+}
+
+// Each query with one to three targets, the same twice among them.
+void expect_brute_force_ranks(const at::Tensor& queries, const at::Tensor& pool) {
+  std::vector<std::vector<int64_t>> targets;
+  for (int64_t query = 0; query < queries.size(0); ++query) {
+    targets.emplace_back();
+    for (int64_t i = 0; i <= query % 3; ++i)
+      targets.back().push_back((query * 31 + i * 7) % pool.size(0));
+  }
+  const std::vector<int64_t> found = best_ranks(queries, pool, targets);
+  const auto rankings = test::brute_force_rankings(queries, pool);
+  ASSERT_EQ(found.size(), targets.size());
+  for (size_t query = 0; query < found.size(); ++query) {
+    const auto first = std::find_first_of(rankings[query].begin(), rankings[query].end(),
+                                          targets[query].begin(), targets[query].end());
+    ASSERT_EQ(found[query], first - rankings[query].begin() + 1) << "query " << query;
+  }
+}
+
+TEST(BestRanks, EqualAFullSort) {
+  expect_brute_force_ranks(test::random_rows(50, 24, 1), test::random_rows(301, 24, 2));
+  expect_brute_force_ranks(test::random_rows(5, 3, 3), test::random_rows(7, 3, 4));
+}
+
+TEST(BestRanks, TiesGoToTheLowerRow) {
+  for (const uint64_t seed : {1, 2, 3, 4})
+    expect_brute_force_ranks(test::tied_rows(60, seed), test::tied_rows(50, 100 + seed));
+}
+
+TEST(BestRanks, BlocksDoNotShow) {
+  expect_brute_force_ranks(test::random_rows(1100, 4, 7), test::random_rows(60, 4, 8));
+  expect_brute_force_ranks(test::tied_rows(5, 9), test::tied_rows(8500, 10));
+}
+
+// The rank in a pool of equal vectors is the row, wherever it stands.
+TEST(BestRanks, EqualVectorsTieWhereverTheyStand) {
+  for (const int64_t width : {7, 67, 512}) {
+    const at::Tensor pool = test::random_rows(1, width, 1).expand({101, width}).contiguous();
+    const at::Tensor queries = test::random_rows(101, width, 2);
+    std::vector<std::vector<int64_t>> targets;
+    std::vector<int64_t> expected;
+    for (int64_t row = 0; row < 101; ++row) {
+      targets.push_back({row});
+      expected.push_back(row + 1);
+    }
+    EXPECT_EQ(best_ranks(queries, pool, targets), expected) << "width " << width;
+  }
+}
+
+TEST(AllScores, AreThoseOfTheRanking) {
+  const at::Tensor queries = test::random_rows(3, 67, 1), pool = test::random_rows(5000, 67, 2);
+  const auto expected = test::brute_force_scores(queries, pool);
+  const at::Tensor found = all_scores(queries, pool);
+  const TopK first = top_k(queries, pool, 20);
+  for (int64_t query = 0; query < 3; ++query) {
+    for (int64_t row = 0; row < 5000; ++row) {
+      ASSERT_EQ(found[query][row].item<float>(),
+                expected[static_cast<size_t>(query)][static_cast<size_t>(row)]);
+    }
+  }
+  EXPECT_TRUE(first.scores.equal(found.gather(1, first.indices)));
 }
 
 ErrorKind kind_of_failure(const at::Tensor& queries, const at::Tensor& pool, int64_t k,
