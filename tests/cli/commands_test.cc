@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 TEST_F(Commands, HelpFitsAScreenAndVersionIsPrinted) {
   for (const std::string command : {"", "paraphrase ", "embed ", "train ", "eval ", "convert ",
-                                    "tokenize ", "inspect ", "merge ", "demo "}) {
+                                    "tokenize ", "inspect ", "data ", "merge ", "demo "}) {
     const Outcome outcome = run(command + "--help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_LE(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 72) << command;
