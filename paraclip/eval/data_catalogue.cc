@@ -137,6 +137,23 @@ DataSet coco_captions() {
 
 // Size and hash of COCO's and Karpathy's archives: TensorFlow Datasets,
 // url_checksums/coco_captions.txt.
+DataSet coco_captions_val2014() {
+  const std::string file = "captions_val2014.json";
+  const std::string path = "coco_captions_val2014/" + file;
+  return {
+      .name = "coco_captions_val2014",
+      .title = "COCO captions of val2014",
+      .licence = "CC BY 4.0",
+      .homepage = "https://cocodataset.org",
+      .sources = {{.path = "coco_captions_val2014/annotations_trainval2014.zip",
+                   .url = "http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
+                   .size = 252'872'794,
+                   .sha256 = "031296bbc80c45a1d1f76bf9a90ead27e94e99ec629208449507a4917a3bf009",
+                   .unpack = {{"annotations/" + file, path}},
+                   .places = {{path}},
+                   .by_hand = {}}}};
+}
+
 DataSet coco_photos(std::string_view split, int64_t photos, int64_t size, std::string sha256) {
   return {.name = fmt::format("coco_{}", split),
           .title = fmt::format("COCO photos of {}", split),
@@ -188,30 +205,39 @@ DataSet flickr30k() {
 }
 
 // The numbers are Google Drive's: dataset_zoo/aro_datasets.py of the repository.
+DataSource aro_source(std::vector<DataPlace> places, std::string_view id, std::string_view file,
+                      std::string_view then = "") {
+  return by_hand(
+      std::move(places),
+      fmt::format("'gdown {} -O {}' (Google Drive asks for a confirmation){}", id, file, then));
+}
+
 DataSet aro() {
-  const auto drive = [](std::string_view id, std::string_view file) {
-    return fmt::format("'gdown {} -O {}' (Google Drive asks for a confirmation)", id, file);
-  };
   return {.name = "aro",
-          .title = "ARO: Visual Genome relations and attributes",
+          .title = "ARO: captions of Visual Genome relations and attributes",
           .licence = "see the homepage",
           .homepage = "https://github.com/mertyg/vision-language-models-are-bows",
           .sources = {
-              by_hand({{"aro/visual_genome_relation.json"}},
-                      drive("1kX2iCHEv0CADL8dSO1nMdW-V0NqIAiP3", "visual_genome_relation.json")),
-              by_hand({{"aro/visual_genome_attribution.json"}},
-                      drive("13tWvOrNOLHxl3Rm9cR3geAdHx2qR3-Tw", "visual_genome_attribution.json")),
-              by_hand({{"aro/images", 1}},
-                      drive("1qaPlrwhGNMrR3a11iopZUT_GPP_LrgP9", "vgr_vga_images.zip") +
-                          ", 1 GB; unpack it")}};
+              aro_source({{"aro/visual_genome_relation.json"}}, "1kX2iCHEv0CADL8dSO1nMdW-V0NqIAiP3",
+                         "visual_genome_relation.json"),
+              aro_source({{"aro/visual_genome_attribution.json"}},
+                         "13tWvOrNOLHxl3Rm9cR3geAdHx2qR3-Tw", "visual_genome_attribution.json")}};
+}
+
+DataSet aro_images() {
+  return {.name = "aro_images",
+          .title = "ARO: the photos of Visual Genome relations and attributes",
+          .licence = "see the homepage",
+          .homepage = "https://github.com/mertyg/vision-language-models-are-bows",
+          .sources = {aro_source({{"aro/images", 1}}, "1qaPlrwhGNMrR3a11iopZUT_GPP_LrgP9",
+                                 "vgr_vga_images.zip", ", 1 GB; unpack it")}};
 }
 
 DataSet cxc() {
   const GitHubFolder folder = {"google-research-datasets/Crisscrossed-Captions",
                                "7d6634be173a6f6a16ab1e61bebc217de8444513", "data", "cxc"};
   std::vector<DataSource> sources;
-  for (const std::string_view name : {"sts_val.csv", "sts_test.csv", "sis_val.csv", "sis_test.csv",
-                                      "sits_val.csv", "sits_test.csv"}) {
+  for (const std::string_view name : {"sts_test.csv", "sis_test.csv", "sits_test.csv"}) {
     sources.push_back(github(folder, name));
   }
   sources.push_back(karpathy_source());
@@ -224,12 +250,16 @@ DataSet cxc() {
 
 DataSet imagenet() {
   return {.name = "imagenet_zeroshot",
-          .title = "ImageNet: validation photos for zero-shot classification",
-          .licence = "non-commercial research and education, after registration",
+          .title = "ImageNet: class names, templates and validation photos for zero-shot",
+          .licence = "photos: non-commercial research and education, after registration",
           .homepage = "https://image-net.org",
-          .sources = {by_hand({{"imagenet_zeroshot/images", 1}},
+          .sources = {by_hand({{"imagenet_zeroshot/open_clip_imagenet_metadata.json"}},
+                              "the lists of open_clip's src/open_clip/zero_shot_metadata.py as one "
+                              "JSON object; or put classnames.txt and templates.txt, one a line, "
+                              "into zeroshot/imagenet"),
+                      by_hand({{"zeroshot/imagenet/images", 50'000}},
                               "register at https://image-net.org/download.php, and unpack the "
-                              "validation photos of ILSVRC2012 there")}};
+                              "validation photos of ILSVRC2012 there, a folder for each class")}};
 }
 
 }  // namespace
@@ -240,6 +270,7 @@ std::span<const DataSet> data_catalogue() {
       sugar_crepe(),
       sugar_crepe_pp(),
       coco_captions(),
+      coco_captions_val2014(),
       coco_photos("val2017", 5000, 815'585'330,
                   "4f7e2ccb2866ec5041993c9cf2a952bbed69647b115d0f74da7ce8f4bef82f05"),
       coco_photos("val2014", 40'504, 6'645'013'297,
@@ -247,6 +278,7 @@ std::span<const DataSet> data_catalogue() {
       karpathy(),
       flickr30k(),
       aro(),
+      aro_images(),
       cxc(),
       imagenet()};
   return sets;

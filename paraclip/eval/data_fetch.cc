@@ -160,7 +160,7 @@ std::string lack_of(const DataPlace& place, const fs::path& folder) {
   std::error_code ignored;
   if (place.files == 0) return fs::is_regular_file(path, ignored) ? "" : "missing";
   int64_t count = 0;
-  for (fs::directory_iterator entry(path, ignored), end; !ignored && entry != end;
+  for (fs::recursive_directory_iterator entry(path, ignored), end; !ignored && entry != end;
        entry.increment(ignored)) {
     count += entry->is_regular_file(ignored) ? 1 : 0;
   }
