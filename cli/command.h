@@ -16,6 +16,7 @@ struct Command {
 };
 
 void define_convert(CLI::App& app);
+void define_data(CLI::App& app);
 void define_demo(CLI::App& app);
 void define_embed(CLI::App& app);
 void define_eval(CLI::App& app);

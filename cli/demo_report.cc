@@ -22,15 +22,14 @@ namespace fs = std::filesystem;
 using html::element;
 using html::Html;
 using html::number;
+using html::paragraph;
+using html::section;
 using html::signed_number;
+using html::small_print;
 using html::text;
 
 constexpr size_t kShownImages = 6;
 constexpr std::string_view kCheckMark = "\u2713";
-
-Html small_print(std::string_view words) {
-  return element("p", {{"class", "quiet small"}}, text(words)) + Html::raw("\n");
-}
 
 std::string in_quotes(std::string_view words) { return fmt::format("\u201c{}\u201d", words); }
 
@@ -43,11 +42,7 @@ struct Metric {
 
   bool clear() const { return low > 0 || high < 0; }
 
-  std::string sign() const { return !clear() ? "\u25cb" : difference > 0 ? "\u25b2" : "\u25bc"; }
-
-  std::string verdict() const {
-    return !clear() ? "no clear change" : difference > 0 ? "better" : "worse";
-  }
+  html::Verdict verdict() const { return html::verdict(low, high); }
 };
 
 std::vector<Metric> read_metrics(const DemoReport& report) {
@@ -76,7 +71,7 @@ std::string outcome(const std::vector<Metric>& metrics) {
         {"worse", " is worse.", " are worse."}}) {
     std::vector<std::string> labels;
     for (const Metric& metric : metrics) {
-      if (metric.verdict() == verdict) labels.push_back(metric.label);
+      if (metric.verdict().words == verdict) labels.push_back(metric.label);
     }
     if (labels.empty()) continue;
     words += fmt::format("{}{}{}", words.empty() ? "" : " ", fmt::join(labels, " and "),
@@ -93,8 +88,9 @@ Html results(const std::vector<Metric>& metrics) {
                                 {"Difference", /*numeric=*/true}}};
   std::vector<html::Interval> intervals;
   for (const Metric& metric : metrics) {
-    const Html note = element("small", text(fmt::format("{} {}, {} queries", metric.sign(),
-                                                        metric.verdict(), metric.count)));
+    const html::Verdict verdict = metric.verdict();
+    const Html note = element(
+        "small", text(fmt::format("{} {}, {} queries", verdict.sign, verdict.words, metric.count)));
     table.rows.push_back({text(metric.label) + note, text(number(metric.base, 1)),
                           text(number(metric.tuned, 1)),
                           text(signed_number(metric.difference, 1)) +

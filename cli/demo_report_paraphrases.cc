@@ -18,6 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 using html::element;
 using html::Html;
+using html::paragraph;
+using html::section;
 using html::text;
 
 constexpr size_t kShownTriples = 6;

@@ -6,16 +6,7 @@
 namespace paraclip::cli {
 
 namespace fs = std::filesystem;
-using html::element;
 using html::Html;
-using html::text;
-
-Html paragraph(std::string_view words) { return element("p", text(words)) + Html::raw("\n"); }
-
-Html section(std::string_view title, const Html& content) {
-  return element("section", element("h2", text(title)) + Html::raw("\n") + content) +
-         Html::raw("\n");
-}
 
 const Json& part(const Json& object, const std::string& key, Json::value_t type,
                  const fs::path& file) {

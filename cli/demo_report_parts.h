@@ -11,10 +11,6 @@
 // What the files of the demo's report share.
 namespace paraclip::cli {
 
-html::Html paragraph(std::string_view words);
-
-html::Html section(std::string_view title, const html::Html& content);
-
 /// The member `key` of `object`, which `file` holds, checked to be of `type` and not empty. Throws
 /// kData.
 const Json& part(const Json& object, const std::string& key, Json::value_t type,

@@ -8,6 +8,7 @@
 #include "paraclip/embed/embedder.h"
 #include "paraclip/eval/model_encoder.h"
 #include "paraclip/eval/suite.h"
+#include "paraclip/eval/suite_report.h"
 
 #include <fmt/format.h>
 
@@ -104,6 +105,7 @@ void run(const CLI::App& app, EvalOptions& options) {
     write_effective_config(app, options.output);
     write_suite_examples(report, options.output / "per_example.jsonl");
     write_file_atomic(options.output / "report.json", dump_json(json, /*indent=*/2) + "\n");
+    write_file_atomic(options.output / "report.html", suite_page(report));
   }
   if (options.common.json) {
     print_json(json);

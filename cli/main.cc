@@ -21,6 +21,7 @@ constexpr Command kCommands[] = {
     {"embed", "embed a collection of images, or texts", define_embed},
     {"train", "fine-tune a CLIP text encoder on paraphrase triples", define_train},
     {"eval", "measure retrieval and its stability under rephrasing", define_eval},
+    {"data", "list what benchmarks need, and fetch it", define_data},
     {"merge", "go part of the way from a model to its fine-tune", define_merge},
     {"convert", "write a model in the form of transformers or open_clip", define_convert},
     {"tokenize", "print the token ids of lines of text", define_tokenize},

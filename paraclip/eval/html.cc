@@ -46,7 +46,7 @@ std::string picture_id(size_t picture) { return fmt::format("picture-{}", pictur
 
 Html Html::raw(std::string_view markup) {
   Html html;
-  html.markup_ = markup;
+  html.markup_ = std::string(markup);
   return html;
 }
 
@@ -82,11 +82,29 @@ std::string number(double value, int decimals) {
 std::string signed_number(double value, int decimals) {
   const std::string digits = number(value, decimals);
   const bool zero = digits.find_first_not_of("0.") == std::string::npos;
-  return value > 0 && !zero ? "+" + digits : digits;
+  return fmt::format("{}{}", value > 0 && !zero ? "+" : "", digits);
 }
 
 std::string range(double low, double high, int decimals) {
   return signed_number(low, decimals) + " to " + signed_number(high, decimals);
+}
+
+Html paragraph(std::string_view words) { return element("p", text(words)) + Html::raw("\n"); }
+
+Html small_print(std::string_view words) {
+  return element("p", {{"class", "quiet small"}}, text(words)) + Html::raw("\n");
+}
+
+Html section(std::string_view title, const Html& content, std::string_view id) {
+  const Html inside = element("h2", text(title)) + Html::raw("\n") + content;
+  return (id.empty() ? element("section", inside)
+                     : element("section", {{"id", std::string(id)}}, inside)) +
+         Html::raw("\n");
+}
+
+Verdict verdict(double low, double high, bool higher_is_better) {
+  if (!(low > 0 || high < 0)) return {"\u25cb", "no clear change"};
+  return (low > 0) == higher_is_better ? Verdict{"\u25b2", "better"} : Verdict{"\u25bc", "worse"};
 }
 
 Html table(const Table& table) {
@@ -101,13 +119,19 @@ Html table(const Table& table) {
   for (const std::vector<Html>& row : table.rows) {
     assert(row.size() == table.columns.size());
     Html cells = element("th", {{"scope", "row"}, {"class", side(0)}}, row[0]);
-    for (size_t i = 1; i < row.size(); ++i) cells += element("td", {{"class", side(i)}}, row[i]);
+    for (size_t i = 1; i < row.size(); ++i) {
+      // In a stack the style sheet shows the column's title before each number.
+      cells +=
+          table.stacked
+              ? element("td", {{"class", side(i)}, {"data-column", table.columns[i].title}}, row[i])
+              : element("td", {{"class", side(i)}}, row[i]);
+    }
     body += element("tr", cells) + Html::raw("\n");
   }
-  return element(
-             "div", {{"class", "scroll"}},
-             element("table", element("caption", text(table.caption)) +
-                                  element("thead", element("tr", head)) + element("tbody", body))) +
+  return element("div", {{"class", "scroll"}},
+                 element("table", {{"class", table.stacked ? "stacked" : "rows"}},
+                         element("caption", text(table.caption)) +
+                             element("thead", element("tr", head)) + element("tbody", body))) +
          Html::raw("\n");
 }
 

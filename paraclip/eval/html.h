@@ -53,6 +53,21 @@ std::string signed_number(double value, int decimals);
 /// Both ends of an interval, signed: "+4.5 to +7.2".
 std::string range(double low, double high, int decimals);
 
+/// `<p>`, in full size or as a quiet remark.
+Html paragraph(std::string_view words);
+Html small_print(std::string_view words);
+
+/// A part of the page under a heading. `id` makes it the target of links ("#id"), if not empty.
+Html section(std::string_view title, const Html& content, std::string_view id = "");
+
+/// What an interval of a difference tells, as a sign and in words: not by colour alone.
+struct Verdict {
+  std::string_view sign, words;
+};
+
+/// Better or worse where the interval leaves 0 out, no clear change otherwise.
+Verdict verdict(double low, double high, bool higher_is_better = true);
+
 struct Column {
   std::string title;
   bool numeric = false;  ///< Set to the right, with digits of one width.
@@ -63,6 +78,7 @@ struct Table {
   std::string caption;
   std::vector<Column> columns;
   std::vector<std::vector<Html>> rows = {};  ///< [rows][columns]
+  bool stacked = false;  ///< Where the window is narrow each row becomes a block of its own.
 };
 Html table(const Table& table);
 

@@ -223,15 +223,108 @@ Html interval_row(const Interval& interval, const Axis& axis) {
                  drawn);
 }
 
-Html scale(const Axis& axis, const std::string& x_label) {
+using TickText = std::string (*)(double value, int decimals);
+
+Html scale(const Axis& axis, const std::string& x_label, TickText tick_text) {
   Html drawn = line(across(axis, axis.low), 0, across(axis, axis.high), 0, "axis");
   for (const double tick : axis.ticks()) {
     const double x = across(axis, tick);
     drawn += line(x, 0, x, 4, "axis");
-    drawn += label(x, 17, "middle", signed_number(tick, axis.decimals()));
+    drawn += label(x, 17, "middle", tick_text(tick, axis.decimals()));
   }
   drawn += label(across(axis, axis.high), 34, "end", x_label);
   return drawing(kWidth, 38, x_label, drawn);
+}
+
+constexpr double kBar = 9;
+constexpr double kBarStep = 14;
+
+Html bar(const Interval& interval, double top, bool filled, const Axis& axis) {
+  const double zero = across(axis, 0);
+  const double end = across(axis, interval.value);
+  const double low = across(axis, interval.low);
+  const double high = across(axis, interval.high);
+  const double middle = top + kBar / 2;
+  // The whisker over a filled bar is drawn in two tones, so that it shows inside and outside.
+  const auto whisker = [&](const char* style) {
+    return line(low, middle - 3.5, low, middle + 3.5, style) +
+           line(high, middle - 3.5, high, middle + 3.5, style) +
+           line(low, middle, high, middle, style);
+  };
+  return element("rect", {{"class", filled ? "bar" : "bar hollow"},
+                          {"x", coordinate(std::min(zero, end))},
+                          {"y", coordinate(top)},
+                          {"width", coordinate(std::max(1.0, std::abs(end - zero)))},
+                          {"height", coordinate(kBar)}}) +
+         whisker("halo") + whisker("bar-whisker");
+}
+
+std::string bar_words(const Interval& interval) {
+  return fmt::format("{} ({} to {})", number(interval.value, 1), number(interval.low, 1),
+                     number(interval.high, 1));
+}
+
+Html bar_group(const BarChart& chart, const BarGroup& group, const Axis& axis) {
+  const double height = kBarStep * static_cast<double>(group.bars.size());
+  Html drawn = line(across(axis, 0), 0, across(axis, 0), height, "axis");
+  std::string words, description = group.label;
+  for (size_t i = 0; i < group.bars.size(); ++i) {
+    const bool last = i + 1 == group.bars.size();
+    drawn +=
+        bar(group.bars[i], kBarStep * static_cast<double>(i) + (kBarStep - kBar) / 2, last, axis);
+    words += fmt::format("{}{}", words.empty() ? "" : " \u2192 ", number(group.bars[i].value, 1));
+    description += fmt::format(", {}: {}", chart.series[i], bar_words(group.bars[i]));
+  }
+  if (group.chance) {
+    const double x = across(axis, *group.chance);
+    drawn += line(x, 0, x, height, "halo") + line(x, 0, x, height, "chance");
+    description += fmt::format(", chance: {}", number(*group.chance, 1));
+  }
+  return element(
+      "div", {{"class", "bar-group"}},
+      element("p", {{"class", "interval"}},
+              text(group.label + " ") + element("span", {{"class", "quiet"}}, text(words))) +
+          drawing(kWidth, height, description, drawn));
+}
+
+Html bar_legend(const BarChart& chart) {
+  const auto item = [](const Html& drawn, const std::string& words) {
+    return element(
+        "li",
+        element("svg", {{"class", "sample"}, {"viewBox", "0 0 34 14"}, {"aria-hidden", "true"}},
+                drawn) +
+            text(words));
+  };
+  Html items;
+  for (size_t i = 0; i < chart.series.size(); ++i) {
+    const bool last = i + 1 == chart.series.size();
+    items += item(element("rect", {{"class", last ? "bar" : "bar hollow"},
+                                   {"x", "1"},
+                                   {"y", "3"},
+                                   {"width", "32"},
+                                   {"height", "9"}}),
+                  chart.series[i]);
+  }
+  if (std::ranges::any_of(chart.groups, [](const BarGroup& group) { return !!group.chance; })) {
+    items += item(line(17, 0, 17, 14, "chance"), "chance");
+  }
+  return element("ul", {{"class", "legend"}}, items);
+}
+
+void check(const BarChart& chart) {
+  const auto finite = [](const Interval& one) {
+    return std::isfinite(one.value) && std::isfinite(one.low) && std::isfinite(one.high);
+  };
+  const bool good = std::ranges::all_of(chart.groups, [&](const BarGroup& group) {
+    return group.bars.size() == chart.series.size() && std::ranges::all_of(group.bars, finite) &&
+           std::isfinite(group.chance.value_or(0));
+  });
+  if (good && !chart.groups.empty() && !chart.series.empty() && chart.series.size() <= 2) return;
+  fail(ErrorKind::kUsage,
+       "cannot draw the chart \"{}\": expected 1 or 2 series, found {}, and a finite bar for each "
+       "in "
+       "each of its {} groups",
+       chart.title, chart.series.size(), chart.groups.size());
 }
 
 std::string described(const LineChart& chart) {
@@ -273,13 +366,38 @@ Html interval_chart(const std::string& title, const std::string& x_label,
   double low = 0;
   double high = 0;
   for (const Interval& interval : intervals) {
+    if (!std::isfinite(interval.low + interval.value + interval.high)) {
+      fail(ErrorKind::kUsage, "cannot draw the chart \"{}\": a number of \"{}\" is not finite",
+           title, interval.label);
+    }
     low = std::min({low, interval.low, interval.value});
     high = std::max({high, interval.high, interval.value});
   }
   const Axis axis(low, high, /*count=*/6, /*whole=*/true);
   Html rows;
   for (const Interval& interval : intervals) rows += interval_row(interval, axis);
-  return element("figure", element("figcaption", text(title)) + rows + scale(axis, x_label)) +
+  return element("figure",
+                 element("figcaption", text(title)) + rows + scale(axis, x_label, &signed_number)) +
+         Html::raw("\n");
+}
+
+Html bar_chart(const BarChart& chart) {
+  check(chart);
+  double low = 0;
+  double high = 0;
+  for (const BarGroup& group : chart.groups) {
+    for (const Interval& one : group.bars) {
+      low = std::min({low, one.low, one.value});
+      high = std::max({high, one.high, one.value});
+    }
+    low = std::min(low, group.chance.value_or(0));
+    high = std::max(high, group.chance.value_or(0));
+  }
+  const Axis axis(low, high, /*count=*/6, /*whole=*/true);
+  Html rows;
+  for (const BarGroup& group : chart.groups) rows += bar_group(chart, group, axis);
+  return element("figure", element("figcaption", text(chart.title)) + bar_legend(chart) + rows +
+                               scale(axis, chart.x_label, &number)) +
          Html::raw("\n");
 }
 

@@ -2,6 +2,7 @@
 
 #include "paraclip/eval/html.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,26 @@ struct Interval {
   double low = 0;
   double high = 0;
 };
+
+/// What several things reached.
+struct BarGroup {
+  std::string label;
+  std::vector<Interval> bars;    ///< One for each series, which names it; the label is not shown.
+  std::optional<double> chance;  ///< What guessing gives: a tick across the bars.
+};
+
+/// Bars from 0 with their intervals, group below group over one axis.
+struct BarChart {
+  std::string title;
+  std::string x_label;
+  std::vector<std::string> series;  ///< One or two names.
+  std::vector<BarGroup> groups = {};
+};
+
+/// A figure with the chart as SVG and its legend: the last series is filled, one before it hollow.
+/// Throws kUsage unless there are one or two series, a group, a bar for each series in each, and
+/// all numbers are finite.
+Html bar_chart(const BarChart& chart);
 
 /// A figure of dots with their intervals over one axis that holds 0. A filled dot: the interval
 /// leaves 0 out. Throws kUsage if there are none or a number is not finite.

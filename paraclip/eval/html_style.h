@@ -70,11 +70,24 @@ thead th { color: var(--quiet); font-size: 0.85rem; vertical-align: bottom;
 td small, th small { display: block; color: var(--quiet); font-size: 0.85rem; white-space: nowrap; }
 th small { white-space: normal; }
 
+@media screen and (max-width: 40rem) {
+  table.stacked thead { position: absolute; width: 1px; height: 1px; overflow: hidden;
+    clip-path: inset(50%); white-space: nowrap; }
+  table.stacked, table.stacked tbody, table.stacked tr, table.stacked th, table.stacked td,
+  table.stacked caption { display: block; }
+  table.stacked tr { padding: 0.5rem 0; border-bottom: 1px solid var(--rule); }
+  table.stacked th, table.stacked td { padding: 0.1rem 0; border: 0; }
+  table.stacked td { display: flex; justify-content: space-between; gap: 1rem; text-align: right; }
+  table.stacked td::before { content: attr(data-column); color: var(--quiet); text-align: left;
+    white-space: normal; }
+  table.stacked td small { display: inline; margin-left: 0.5rem; }
+}
+
 dl { margin: 0; }
 dl > div { display: grid; grid-template-columns: 9rem minmax(0, 1fr); gap: 0 1rem;
   padding: 0.4rem 0; border-bottom: 1px solid var(--rule); }
 dt { color: var(--quiet); }
-dd { margin: 0; }
+dd { margin: 0; overflow-wrap: anywhere; min-width: 0; }
 @media (max-width: 30rem) { dl > div { grid-template-columns: 6.5rem minmax(0, 1fr); } }
 
 figure { margin: 0; min-width: 0; }
@@ -87,6 +100,11 @@ svg .curve { fill: none; stroke: var(--line); stroke-width: 1.8; stroke-linejoin
 svg .marker { fill: var(--paper); stroke: var(--line); stroke-width: 1.6; }
 svg .whisker { stroke: var(--accent); stroke-width: 2; }
 svg .dot { fill: var(--accent); stroke: var(--accent); stroke-width: 2; }
+svg .bar { fill: var(--accent); stroke: var(--accent); stroke-width: 1.2; }
+svg .bar.hollow { fill: var(--paper); }
+svg .halo { stroke: var(--paper); stroke-width: 3.6; }
+svg .bar-whisker { stroke: var(--ink); stroke-width: 1.4; }
+svg .chance { stroke: var(--ink); stroke-width: 1.4; stroke-dasharray: 2 2; }
 svg .dot.hollow { fill: var(--paper); }
 .series-1 { --line: var(--line-1); } .series-2 { --line: var(--line-2); }
 .series-3 { --line: var(--line-3); } .series-4 { --line: var(--line-4); }
@@ -98,6 +116,29 @@ svg .dot.hollow { fill: var(--paper); }
 svg.sample { position: absolute; left: 0; top: 0.3rem; width: 2.125rem; height: 0.875rem;
   overflow: visible; }
 .interval { margin: 0.35rem 0 0; font-size: 0.95rem; font-variant-numeric: tabular-nums; }
+
+.scroll + p { margin-top: 0.9rem; }
+.narrow { max-width: 32rem; }
+.chart-space { max-width: 32rem; margin: 1.75rem 0; }
+.contents { columns: 16rem; list-style: none; margin: 1rem 0; padding: 0; }
+.contents li { break-inside: avoid; margin-bottom: 0.3rem; }
+a { color: var(--accent); text-underline-offset: 0.15em; }
+.contents a { color: inherit; }
+h3.part { margin: 2rem 0 0.5rem; }
+.lacks { list-style: none; margin: 1rem 0; padding: 0; }
+.lacks li { border-left: 4px solid var(--line-2); padding: 0.1rem 0 0.1rem 0.9rem;
+  margin-bottom: 0.8rem; overflow-wrap: anywhere; }
+.lacks p { margin: 0; }
+.cases { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 1rem 2.5rem;
+  align-items: start; }
+@media (max-width: 46rem) { .cases { grid-template-columns: minmax(0, 1fr); } }
+.case { background: var(--raised); border-radius: 6px; padding: 0.7rem 0.9rem 0.4rem;
+  margin-bottom: 1rem; font-size: 0.92rem; }
+.case h4 { margin: 0 0 0.3rem; font-size: 0.95rem; overflow-wrap: anywhere; }
+.case h4 span { font-weight: 400; color: var(--quiet); }
+.case dl > div { grid-template-columns: 7rem minmax(0, 1fr); padding: 0.25rem 0; }
+.case dl > div:last-child { border-bottom: 0; }
+.case dt { overflow-wrap: anywhere; }
 
 svg.picture { display: block; width: 100%; aspect-ratio: 1; height: auto; border-radius: 2px; }
 svg.pictures { position: absolute; }
@@ -136,7 +177,7 @@ svg.pictures { position: absolute; }
 @media print {
   body { font-size: 10pt; }
   main { max-width: none; padding: 0; }
-  figure, .pair, .example, .reject, tr { break-inside: avoid; }
+  figure, .pair, .example, .reject, .case, .bar-group, tr { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
 }
 )css";

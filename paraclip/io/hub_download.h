@@ -1,7 +1,7 @@
 #pragma once
 
 #include "paraclip/io/hub.h"
-#include "paraclip/io/hub_http.h"
+#include "paraclip/io/web_connection.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -44,19 +44,18 @@ class HubDownloader {
 
   /// Fetches `file` to `blob`, which appears when it is whole and its size and hash are those that
   /// the hub gave; until then it grows as `blob`.incomplete, where an earlier download is taken up.
-  /// `progress` is told how many bytes are there. Throws kNetwork when five requests in a row
-  /// brought nothing; kData if the content is not what it should be (it is removed); kIo; kUsage
-  /// where the hub refuses; kInterrupted.
+  /// `progress` is told how many bytes are there. Throws as paraclip::download() does; kUsage where
+  /// the hub refuses.
   void download(const RemoteFile& file, const std::filesystem::path& blob,
                 const std::function<void(int64_t done)>& progress);
 
  private:
-  HubReply ask(bool head, const std::string& url, bool patient);
-  [[noreturn]] void refuse(const HubReply& reply, const std::string& url) const;
+  WebReply ask(bool head, const std::string& url, bool patient);
+  [[noreturn]] void refuse(const WebReply& reply, const std::string& url) const;
 
   HubModel model_;
   HubOptions options_;
-  HubConnection connection_;
+  WebConnection connection_;
 };
 
 }  // namespace paraclip

@@ -2,10 +2,7 @@
 
 #include "paraclip/base/error.h"
 #include "paraclip/base/file.h"
-
-#include <archive.h>
-#include <archive_entry.h>
-#include <locale.h>
+#include "paraclip/io/archive_handle.h"
 
 #include <cerrno>
 #include <exception>
@@ -18,40 +15,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// libarchive converts names to the character set of the locale, which for a program that sets none
-// is ASCII.
-class Utf8Locale {
- public:
-  Utf8Locale()
-      : utf8_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)),
-        before_(utf8_ ? ::uselocale(utf8_) : nullptr) {}
-  Utf8Locale(const Utf8Locale&) = delete;
-  Utf8Locale& operator=(const Utf8Locale&) = delete;
-  ~Utf8Locale() {
-    if (!utf8_) return;
-    ::uselocale(before_);
-    ::freelocale(utf8_);
-  }
-
- private:
-  locale_t utf8_;
-  locale_t before_;
-};
-
-struct FreeReader {
-  void operator()(archive* reader) const { ::archive_read_free(reader); }
-};
 struct FreeWriter {
   void operator()(archive* writer) const { ::archive_write_free(writer); }
 };
 struct FreeEntry {
   void operator()(archive_entry* entry) const { ::archive_entry_free(entry); }
 };
-
-std::string error_text(archive* handle) {
-  const char* text = ::archive_error_string(handle);
-  return text ? text : "unknown error";
-}
 
 }  // namespace
 
@@ -90,9 +59,9 @@ bool TarReader::State::next_entry(archive_entry*& entry) {
   }
   if (!started) {
     fail(ErrorKind::kData, "{} is not a tar archive: {}; expected tar or tar.gz",
-         file->path().string(), error_text(reader.get()));
+         file->path().string(), archive_error(reader.get()));
   }
-  return fail_at(error_text(reader.get()));
+  return fail_at(archive_error(reader.get()));
 }
 
 bool TarReader::State::is_in_file(const std::byte* data) const {
@@ -110,7 +79,7 @@ bool TarReader::State::read_content(TarMember& member, uint64_t size) {
     const int result = ::archive_read_data_block(reader.get(), &block, &length, &offset);
     if (result == ARCHIVE_EOF) break;
     if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
-      return fail_at(fmt::format("{} in {}", error_text(reader.get()), member.name));
+      return fail_at(fmt::format("{} in {}", archive_error(reader.get()), member.name));
     }
     const auto begin = static_cast<uint64_t>(offset);
     if (begin < content.size() || begin > size || length > size - begin) {
@@ -143,7 +112,7 @@ TarReader::TarReader(const fs::path& path, uint64_t max_member)
   if (bytes.empty() ||
       ::archive_read_open_memory(reader, bytes.data(), bytes.size()) != ARCHIVE_OK) {
     fail(ErrorKind::kData, "{} is not a tar archive: {}; expected tar or tar.gz", path.string(),
-         bytes.empty() ? "it is empty" : error_text(reader));
+         bytes.empty() ? "it is empty" : archive_error(reader));
   }
 }
 
@@ -183,7 +152,7 @@ struct TarWriter::State {
 void TarWriter::State::rethrow_or_fail(std::string_view name) {
   if (failed) std::rethrow_exception(failed);
   fail(ErrorKind::kUsage, "cannot write {} to {}: {}", name, path.string(),
-       error_text(writer.get()));
+       archive_error(writer.get()));
 }
 
 TarWriter::TarWriter(fs::path path) : state_(std::make_unique<State>(std::move(path))) {

@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 TEST_F(Commands, HelpFitsAScreenAndVersionIsPrinted) {
   for (const std::string command : {"", "paraphrase ", "embed ", "train ", "eval ", "convert ",
-                                    "tokenize ", "inspect ", "merge ", "demo "}) {
+                                    "tokenize ", "inspect ", "data ", "merge ", "demo "}) {
     const Outcome outcome = run(command + "--help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_LE(std::count(outcome.out.begin(), outcome.out.end(), '\n'), 72) << command;
@@ -81,6 +81,29 @@ TEST_F(Commands, TriplesThatDoNotFit) {
   write_file_atomic(folder / "t.jsonl", "{\"image_id\":\n");
   expect_failure("broken JSON", arguments, 3, {"t.jsonl, line 1"});
   EXPECT_FALSE(fs::exists(folder / "o"));
+}
+
+TEST_F(Commands, DataThatIsNotThere) {
+  const std::string data = " --data " + (folder / "data").string();
+  expect_failure("unknown data set", "data fetch stss" + data, 2,
+                 {"there is no data set \"stss\"", "sugar_crepe_pp"});
+  expect_failure("no data set", "data fetch" + data, 2, {"expected the name of a data set"});
+  const Outcome offline = run("data fetch sugar_crepe --mirror http://127.0.0.1:1 --quiet" + data);
+  EXPECT_EQ(offline.code, 4);
+  for (const std::string& part :
+       {(folder / "data/sugar_crepe/swap_obj.json").string(),
+        std::string("https://raw.githubusercontent.com/RAIVNLab/sugar-crepe/"),
+        std::string("57569 bytes, sha256 ")}) {
+    EXPECT_NE(offline.err.find(part), std::string::npos) << offline.err;
+  }
+  const Outcome by_hand = run("data fetch aro --quiet" + data);
+  EXPECT_EQ(by_hand.code, 3);
+  EXPECT_NE(by_hand.err.find("gdown 1kX2iCHEv0CADL8dSO1nMdW-V0NqIAiP3"), std::string::npos);
+  const Outcome list = run("data list --json" + data);
+  EXPECT_EQ(list.code, 0);
+  const Json sets = parse_json(list.out, "data list")["sets"];
+  EXPECT_GE(sets.size(), 10U);
+  for (const Json& set : sets) EXPECT_FALSE(set["complete"].get<bool>()) << set["name"];
 }
 
 TEST_F(Commands, CaptionsThatAreEmpty) {

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 
 namespace paraclip::html {
@@ -120,6 +121,64 @@ TEST(IntervalChart, FillsTheDotOfAnIntervalWithoutZero) {
   EXPECT_TRUE(holds(clear, "m: +5.9, interval +4.5 to +7.2"));
   EXPECT_EQ(first_mistake(clear.markup() + open.markup()), "");
   expect_error(ErrorKind::kUsage, {"no intervals"}, [] { interval_chart("t", "x", {}); });
+}
+
+TEST(IntervalChart, RefusesWhatIsNotFinite) {
+  expect_error(ErrorKind::kUsage, {"\"m\"", "not finite"}, [] {
+    interval_chart("t", "x", {{"m", std::nan(""), 0, 1}});
+  });
+}
+
+BarChart two_bars() {
+  return {.title = "t <1>",
+          .x_label = "percent",
+          .series = {"base", "tuned"},
+          .groups = {{"m", {{"", 50, 40, 60}, {"", 100, 90, 100}}, 25.0}}};
+}
+
+TEST(BarChart, PutsBarsWhereTheAxisSays) {
+  const Html drawn = bar_chart(two_bars());
+  // The drawing is 420 wide with an edge of 16, the axis goes from 0 to 100.
+  EXPECT_TRUE(holds(drawn, "<rect class=\"bar hollow\" x=\"16.0\" y=\"2.5\" width=\"194.0\""));
+  EXPECT_TRUE(holds(drawn, "<rect class=\"bar\" x=\"16.0\" y=\"16.5\" width=\"388.0\""));
+  EXPECT_TRUE(holds(drawn, "class=\"chance\" x1=\"113.0\""));
+  EXPECT_TRUE(
+      holds(drawn, "m, base: 50.0 (40.0 to 60.0), tuned: 100.0 (90.0 to 100.0), chance: 25.0"));
+  EXPECT_TRUE(holds(drawn, "t &lt;1&gt;"));
+  EXPECT_EQ(first_mistake(drawn.markup()), "");
+}
+
+TEST(BarChart, GoesBelowZero) {
+  BarChart chart = two_bars();
+  chart.groups[0].bars[0] = {"", -50, -100, 0};
+  const Html drawn = bar_chart(chart);
+  EXPECT_TRUE(holds(drawn, "<rect class=\"bar hollow\" x=\"113.0\" y=\"2.5\" width=\"97.0\""));
+}
+
+TEST(BarChart, RefusesWhatItCannotDraw) {
+  BarChart chart = two_bars();
+  chart.groups[0].bars.pop_back();
+  expect_error(ErrorKind::kUsage, {"t <1>", "a finite bar for each"}, [&] { bar_chart(chart); });
+  chart = two_bars();
+  chart.groups[0].bars[0].high = std::nan("");
+  expect_error(ErrorKind::kUsage, {"a finite bar for each"}, [&] { bar_chart(chart); });
+  chart.groups.clear();
+  expect_error(ErrorKind::kUsage, {"0 groups"}, [&] { bar_chart(chart); });
+}
+
+TEST(Verdict, IsTheSideOfZeroThatTheIntervalIsOn) {
+  EXPECT_EQ(verdict(0.1, 2).words, "better");
+  EXPECT_EQ(verdict(-2, -0.1).words, "worse");
+  EXPECT_EQ(verdict(-2, -0.1, /*higher_is_better=*/false).words, "better");
+  EXPECT_EQ(verdict(0, 2).words, "no clear change");
+}
+
+TEST(HtmlTable, RepeatsItsTitlesWhereItIsStacked) {
+  Table given{
+      .caption = "c", .columns = {{"A"}, {"B & C", true}}, .rows = {{text("1"), text("2")}}};
+  EXPECT_FALSE(holds(table(given), "data-column"));
+  given.stacked = true;
+  EXPECT_TRUE(holds(table(given), "<td class=\"number\" data-column=\"B &amp; C\">2</td>"));
 }
 
 TEST(WellFormed, FindsMistakes) {

@@ -1,6 +1,6 @@
 #include "paraclip/base/signals.h"
 #include "paraclip/io/digest.h"
-#include "paraclip/io/hub_http.h"
+#include "paraclip/io/web_connection.h"
 #include "tests/io/hub_fixture.h"
 
 #include <sys/wait.h>
@@ -168,12 +168,12 @@ TEST(Hub, CutsOffAStall) {
   EXPECT_EQ(hub.server.visits("GET", std::string("/") + kWeights).size(), 4u);  // 2, redirected
 }
 
-TEST(HubConnection, WaitsAsLongAsTheServerAsks) {
+TEST(WebConnection, WaitsAsLongAsTheServerAsks) {
   const HubFixture hub(clip_files(), [](const Visit&) {
     return HttpReply{.status = 429, .headers = {{"Retry-After", "7"}}};
   });
-  HubConnection connection(hub.options);
-  const HubReply reply = connection.get(hub.server.url());
+  WebConnection connection;
+  const WebReply reply = connection.get(hub.server.url());
   EXPECT_TRUE(reply.temporary());
   EXPECT_EQ(reply.retry_after, 7.0);
   EXPECT_EQ(retry_wait(/*failures=*/1, reply.retry_after, /*first=*/1.0), 7.0);
@@ -182,15 +182,15 @@ TEST(HubConnection, WaitsAsLongAsTheServerAsks) {
   EXPECT_EQ(retry_wait(/*failures=*/4, /*retry_after=*/1e9, /*first=*/1.0), 300.0);
 }
 
-TEST(HubConnection, EndsRedirectsInACircle) {
+TEST(WebConnection, EndsRedirectsInACircle) {
   const HubFixture hub(clip_files(), [](const Visit& visit) {
     return HttpReply{.status = 302, .headers = {{"Location", visit.query.path}}};
   });
-  HubConnection connection(hub.options);
+  WebConnection connection;
   expect_has(connection.get(hub.server.url() + "/x").error, "redirects");
 }
 
-TEST(HubConnection, ComparesOrigins) {
+TEST(WebConnection, ComparesOrigins) {
   EXPECT_TRUE(same_origin("https://hub.example/a", "https://HUB.example:443/b?c"));
   for (const char* other :
        {"http://hub.example/a", "https://hub.example:444/a", "https://x.hub.example/a",

@@ -1,4 +1,4 @@
-#include "paraclip/io/hub_http.h"
+#include "paraclip/io/web_connection.h"
 
 #include "paraclip/base/error.h"
 #include "paraclip/base/log.h"
@@ -8,10 +8,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <exception>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -80,17 +82,31 @@ bool no_connection(CURLcode result) {
   }
 }
 
+// -1 for what is no number of bytes.
+int64_t parse_size(std::string_view text) {
+  int64_t value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() && value >= 0 ? value : -1;
+}
+
 [[noreturn]] void fail_interrupted() {
   fail(ErrorKind::kInterrupted,
-       "interrupted while asking the hub; what has been downloaded is kept, and the next run goes "
-       "on from there");
+       "interrupted; what has been downloaded is kept, and the next run goes on from there");
 }
 
 }  // namespace
 
-// One request. The callbacks are called from C: what they throw is kept for after it.
-struct HubConnection::Transfer {
-  HubReply reply;
+struct WebConnection::Request {
+  bool head = false;
+  std::string url;
+  int64_t begin = 0;
+  Sink sink = {};
+  bool https_only = url.starts_with("https:");
+};
+
+// One request under way. The callbacks are called from C: what they throw is kept for after it.
+struct WebConnection::Transfer {
+  WebReply reply;
   const Sink* sink = nullptr;
   double stall_timeout = 0.0;
   Clock::time_point last_data = Clock::now();
@@ -149,12 +165,35 @@ struct HubConnection::Transfer {
   }
 };
 
-std::string HubReply::header(const std::string& name) const {
+std::string WebReply::header(const std::string& name) const {
   const auto found = headers.find(name);
   return found == headers.end() ? "" : found->second;
 }
 
-bool HubReply::temporary() const {
+int64_t WebReply::byte_count(const std::string& name) const { return parse_size(header(name)); }
+
+int64_t WebReply::range_begin() const {
+  const std::string range = header("content-range");
+  const size_t dash = range.find('-');
+  return range.starts_with("bytes ") && dash != std::string::npos
+             ? parse_size(std::string_view(range).substr(6, dash - 6))
+             : -1;
+}
+
+std::string WebReply::reason() const {
+  if (!error.empty()) return error;
+  const std::string message = printable(header("x-error-message"));
+  return fmt::format("HTTP {}{}{}", status, message.empty() ? "" : ": ", message);
+}
+
+std::string printable(const std::string& text) {
+  std::string result = text.substr(0, 200);
+  std::replace_if(
+      result.begin(), result.end(), [](unsigned char c) { return c < 32 || c > 126; }, '?');
+  return result;
+}
+
+bool WebReply::temporary() const {
   return !error.empty() || status == 408 || status == 429 || status >= 500;
 }
 
@@ -167,68 +206,63 @@ double retry_wait(int failures, double retry_after, double first) {
   return std::min(kLongestWait, std::max(retry_after, std::ldexp(first, failures - 1)));
 }
 
-HubConnection::HubConnection(const HubOptions& options)
+WebConnection::WebConnection(const WebOptions& options)
     : options_(options), handle_(nullptr, &curl_easy_cleanup) {
-  options_.validate();
   static const CURLcode ready = curl_global_init(CURL_GLOBAL_DEFAULT);
   if (ready == CURLE_OK) handle_.reset(curl_easy_init());
   if (!handle_) fail(ErrorKind::kNetwork, "cannot set up the network library libcurl");
-  if (!options_.token.empty() && !is_private(options_.endpoint))
-    log().warn("the token of the hub is not sent to {}, which is not https", options_.endpoint);
+  for (const std::string& home : options_.homes) {
+    if (!options_.token.empty() && !is_private(home)) {
+      log().warn("the token is not sent to {}, which is not https", home);
+    }
+  }
 }
 
-HubConnection::~HubConnection() = default;
+WebConnection::~WebConnection() = default;
 
-bool HubConnection::is_hub(const std::string& url) const {
-  return same_origin(url, options_.endpoint) || same_origin(url, "https://huggingface.co") ||
-         same_origin(url, "https://hf.co");
+bool WebConnection::is_home(const std::string& url) const {
+  return std::any_of(options_.homes.begin(), options_.homes.end(),
+                     [&](const std::string& home) { return same_origin(url, home); });
 }
 
-HubReply HubConnection::head(const std::string& url) {
-  return follow(/*head=*/true, url, /*begin=*/0, /*sink=*/{});
+WebReply WebConnection::head(const std::string& url) { return follow({.head = true, .url = url}); }
+
+WebReply WebConnection::get(const std::string& url, int64_t begin, const Sink& sink) {
+  return follow({.url = url, .begin = begin, .sink = sink});
 }
 
-HubReply HubConnection::get(const std::string& url, int64_t begin, const Sink& sink) {
-  return follow(/*head=*/false, url, begin, sink);
-}
+WebReply WebConnection::get(const std::string& url) { return follow({.url = url}); }
 
-HubReply HubConnection::get(const std::string& url) {
-  return follow(/*head=*/false, url, /*begin=*/0, /*sink=*/{});
-}
-
-HubReply HubConnection::follow(bool head, std::string url, int64_t begin, const Sink& sink) {
+WebReply WebConnection::follow(Request request) {
   std::string redirect;
   for (int hop = 0; hop <= kMaxRedirects; ++hop) {
-    HubReply reply = send(head, url, begin, sink, redirect);
-    if (redirect.empty() || (head && !is_hub(redirect))) return reply;
-    url = redirect;
+    WebReply reply = send(request, redirect);
+    if (redirect.empty() || (request.head && !is_home(redirect))) return reply;
+    request.url = redirect;
   }
-  HubReply reply;
+  WebReply reply;
   reply.error = fmt::format("more than {} redirects", kMaxRedirects);
   return reply;
 }
 
-HubReply HubConnection::send(bool head, const std::string& url, int64_t begin, const Sink& sink,
-                             std::string& redirect) {
+WebReply WebConnection::send(const Request& request, std::string& redirect) {
   CURL* handle = handle_.get();
   Transfer transfer;
-  transfer.sink = &sink;
+  transfer.sink = &request.sink;
   transfer.stall_timeout = options_.stall_timeout;
   HeaderList headers;
   append(headers, "Accept-Encoding: identity");  // sizes and ranges are those of the file itself
-  if (begin > 0) append(headers, fmt::format("Range: bytes={}-", begin));
-  if (!options_.token.empty() && is_hub(url) && is_private(url))
+  if (request.begin > 0) append(headers, fmt::format("Range: bytes={}-", request.begin));
+  if (!options_.token.empty() && is_home(request.url) && is_private(request.url))
     append(headers, "Authorization: Bearer " + options_.token);
   curl_easy_reset(handle);  // keeps the connection
   message_.assign(CURL_ERROR_SIZE, '\0');
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, message_.data());
-  curl_easy_setopt(handle, CURLOPT_URL, url.c_str());
-  // A download that began by https does not go on by http.
-  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR,
-                   options_.endpoint.starts_with("https:") ? "https" : "http,https");
+  curl_easy_setopt(handle, CURLOPT_URL, request.url.c_str());
+  curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, request.https_only ? "https" : "http,https");
   curl_easy_setopt(handle, CURLOPT_USERAGENT, "paraclip/" PARACLIP_VERSION);
   curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers.get());
-  curl_easy_setopt(handle, CURLOPT_NOBODY, head ? 1L : 0L);
+  curl_easy_setopt(handle, CURLOPT_NOBODY, request.head ? 1L : 0L);
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS,
                    std::max(1L, std::lround(options_.connect_timeout * 1000)));
@@ -242,7 +276,7 @@ HubReply HubConnection::send(bool head, const std::string& url, int64_t begin, c
   const CURLcode result = curl_easy_perform(handle);
   if (transfer.thrown) std::rethrow_exception(transfer.thrown);
   if (stop_requested()) fail_interrupted();
-  HubReply& reply = transfer.reply;
+  WebReply& reply = transfer.reply;
   redirect.clear();
   if (result != CURLE_OK) {
     reply.status = 0;
@@ -261,7 +295,7 @@ HubReply HubConnection::send(bool head, const std::string& url, int64_t begin, c
   return std::move(reply);
 }
 
-void HubConnection::wait(int failures, const HubReply& reply) const {
+void WebConnection::wait(int failures, const WebReply& reply) const {
   const auto end = Clock::now() + std::chrono::duration<double>(
                                       retry_wait(failures, reply.retry_after, options_.first_wait));
   while (Clock::now() < end) {
