@@ -13,5 +13,13 @@ LoadedBenchmark load_paraphrased_flickr8k(const BenchmarkData& data);
 LoadedBenchmark load_zeroshot(const BenchmarkData& data);
 LoadedBenchmark load_cxc(const BenchmarkData& data);
 LoadedBenchmark load_own(const BenchmarkData& data);
+LoadedBenchmark load_sts(const BenchmarkData& data);
+LoadedBenchmark load_sugarcrepe(const BenchmarkData& data);
+LoadedBenchmark load_sugarcrepe_pp(const BenchmarkData& data);
+LoadedBenchmark load_aro_relation(const BenchmarkData& data);
+LoadedBenchmark load_aro_attribution(const BenchmarkData& data);
+LoadedBenchmark load_order_coco(const BenchmarkData& data);
+LoadedBenchmark load_order_flickr30k(const BenchmarkData& data);
+LoadedBenchmark load_negation(const BenchmarkData& data);
 
 }  // namespace paraclip
