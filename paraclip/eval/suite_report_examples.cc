@@ -47,20 +47,23 @@ std::string field_text(const Json& value) {
   return dump_json(value);
 }
 
-// The fields of the model's example; where the baseline's differ, these too.
+// What the example is, then what the model measured on it and, where that differs, the baseline.
 Html fields(const Example& model, const Example* baseline) {
   std::vector<std::pair<std::string, Html>> items;
-  for (const auto& [name, value] : model.fields.items()) {
+  const auto add = [&](std::string name, const Html& shown) {
+    std::ranges::replace(name, '_', ' ');  // "negative_caption" would not fit beside its text.
+    items.push_back({std::move(name), shown});
+  };
+  for (const auto& [name, value] : model.fields.items())
+    add(name, text(shortened(field_text(value))));
+  for (const auto& [name, value] : model.measured.items()) {
     Html shown = text(shortened(field_text(value)));
-    const bool other =
-        baseline != nullptr && baseline->fields.contains(name) && baseline->fields[name] != value;
-    if (other) {
-      shown += element("div", element("span", {{"class", "quiet"}}, text("baseline: ")) +
-                                  text(shortened(field_text(baseline->fields[name]))));
+    if (baseline != nullptr && baseline->measured.value(name, Json()) != value) {
+      shown +=
+          element("div", element("span", {{"class", "quiet"}}, text("baseline: ")) +
+                             text(shortened(field_text(baseline->measured.value(name, Json())))));
     }
-    std::string spoken = name;  // "negative_caption" would not fit beside its text.
-    std::ranges::replace(spoken, '_', ' ');
-    items.push_back({std::move(spoken), shown});
+    add(name, shown);
   }
   return html::definition_list(items);
 }

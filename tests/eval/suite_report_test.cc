@@ -28,7 +28,8 @@ MetricResult metric(std::string name, Interval value, Interval baseline, Interva
 
 Example example(std::string part, double score, bool right) {
   return {.part = std::move(part),
-          .fields = {{"caption", fmt::format("scored {}", score)}, {"similarity", score}},
+          .fields = {{"caption", fmt::format("scored {}", score)}},
+          .measured = {{"similarity", score}},
           .score = score,
           .right = right};
 }
@@ -216,7 +217,7 @@ TEST(SuitePage, NeverPrintsANumberThatIsNone) {
       one.comparison = Comparison{{kNan, kNan, kNan}, {kNan, kNan, kNan}, kNan, kNan};
     }
     report.benchmarks[0].examples[3].score = kNan;
-    report.benchmarks[0].examples[5].fields["similarity"] = kNan;
+    report.benchmarks[0].examples[5].measured["similarity"] = kNan;
     const std::string page = suite_page(report);
     EXPECT_EQ(first_mistake(page), "");
     EXPECT_FALSE(std::regex_search(words(page), std::regex("\\b(nan|inf|null)\\b"))) << words(page);
