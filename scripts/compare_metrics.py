@@ -5,7 +5,7 @@
 
     statistics   Spearman, Pearson, mean and median of values that count several times (as in a bootstrap), against scipy and numpy
                  over the values written out as often as they count
-    ranking      AO@k, JS@k, R@k, ranks and their median, against numpy's stable sort of the whole pool; the top k against Faiss's
+    ranking      AO@k, JS@k, R@k, ranks and their median, correlations of whole rankings (scipy), against numpy's stable sort of the whole pool; the top k against Faiss's
                  IndexFlatIP, of queries whose scores are far enough apart for float32 sums
 
 Prints the largest differences as a Markdown table; exits with 1 where one is beyond its tolerance.
@@ -112,7 +112,7 @@ def compare_rankings(program, rng, table):
             targets = rng.integers(0, items, queries)
             ours = program("ranking", (query, paraphrase, pool, targets), K)
             first, scores = whole_rankings(query, pool)
-            second, _ = whole_rankings(paraphrase, pool)
+            second, second_scores = whole_rankings(paraphrase, pool)
             ranks = 1 + np.argmax(first == targets[:, None], axis=1)
             similarities = [rank_similarities(*pair) for pair in zip(first, second)]
             table.add("top 10", "numpy", kind, ours["top_k"], first[:, :K].ravel())
@@ -120,6 +120,8 @@ def compare_rankings(program, rng, table):
             table.add("R@10", "numpy", kind, ours["recall"], 100 * np.mean(ranks <= K))
             table.add("median rank", "numpy", kind, ours["median_rank"], np.median(ranks))
             table.add("AO@10", "numpy", kind, ours["average_overlap"], [average for average, _ in similarities])
+            correlations = [100 * scipy.stats.spearmanr(*pair).statistic for pair in zip(scores, second_scores)]
+            table.add("rank correlation", "scipy", kind, ours["rank_correlation"], correlations)
             table.add("JS@10", "numpy", kind, ours["jaccard"], [jaccard for _, jaccard in similarities])
             if kind == "random":
                 index = faiss.IndexFlatIP(width)

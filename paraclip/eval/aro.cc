@@ -15,6 +15,8 @@ namespace fs = std::filesystem;
 
 // In this order, so that ARO's argmax takes the false caption of two equal similarities.
 constexpr std::array<std::string_view, 2> kOptions = {"false_caption", "true_caption"};
+constexpr std::array<std::string_view, 2> kMeasures = {"cos(crop, false_caption)",
+                                                       "cos(crop, true_caption)"};
 
 // A pair of attributes with fewer cases does not count in VG-Attribution's score.
 constexpr size_t kMinCases = 25;
@@ -126,7 +128,7 @@ class Aro final : public Benchmark {
     add_accuracies("accuracy", groups_, percent, /*chance=*/50, outcome);
     if (form_.each_group)
       add_group_accuracies("accuracy", groups_, percent, /*chance=*/50, outcome);
-    add_examples("accuracy", groups_, kOptions, similarities, margins, percent, outcome);
+    add_examples("accuracy", groups_, kOptions, kMeasures, similarities, margins, percent, outcome);
     return outcome;
   }
 
@@ -143,8 +145,9 @@ LoadedBenchmark load(const Form& form, const BenchmarkData& data) {
     return loaded;
   }
   std::vector<CaseGroup> groups = read_cases(folder / form.file, images, form.group_of);
-  if (auto lack =
-          keep_cases_with_images(groups, data, "accuracy", fetch_remedy("aro_images", images)))
+  std::string remedy = fetch_remedy("aro_images", images);
+  if (!data.image_tower) remedy = "use a model with an image tower (for the crops), and " + remedy;
+  if (auto lack = keep_cases_with_images(groups, data, "accuracy", std::move(remedy)))
     loaded.lacks.push_back(std::move(*lack));
   for (CaseGroup& group : groups) group.counts = form.counts(group);
   if (case_count(groups) > 0) loaded.benchmark = std::make_unique<Aro>(form, std::move(groups));

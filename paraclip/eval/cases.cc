@@ -1,6 +1,7 @@
 #include "paraclip/eval/cases.h"
 
 #include "paraclip/base/error.h"
+#include "paraclip/eval/images_at_hand.h"
 #include "paraclip/paraphrase/words.h"
 
 #include <ATen/ATen.h>
@@ -23,13 +24,6 @@ constexpr size_t kBlock = 1024;
 
 // The number of a group that macro_mean_statistic() is not to count.
 constexpr int64_t kLeftOut = -1;
-
-std::string with_commas(int64_t value) {
-  std::string digits = std::to_string(value);
-  for (auto place = static_cast<std::ptrdiff_t>(digits.size()) - 3; place > 0; place -= 3)
-    digits.insert(static_cast<size_t>(place), 1, ',');
-  return digits;
-}
 
 // Numbers images that differ in file or crop.
 std::string image_key(const EvalImage& image) {
@@ -56,6 +50,18 @@ struct FlatCases {
     }
   }
 };
+
+// An image of each file, in the order of the cases.
+std::vector<EvalImage> distinct_files(std::span<const CaseGroup> groups) {
+  std::vector<EvalImage> images;
+  std::set<fs::path> known;
+  for (const CaseGroup& group : groups) {
+    for (const CaptionCase& item : group.cases) {
+      if (known.insert(item.image.file).second) images.push_back(item.image);
+    }
+  }
+  return images;
+}
 
 // Adds a metric over the last sample.
 void add_metric(std::string name, Statistic statistic, double chance, Outcome& outcome) {
@@ -129,27 +135,18 @@ std::string fetch_remedy(std::string_view name, const fs::path& folder) {
 std::optional<Lack> keep_cases_with_images(std::vector<CaseGroup>& groups,
                                            const BenchmarkData& data, std::string part,
                                            std::string remedy) {
-  std::unordered_map<std::string, bool> at_hand;
-  std::string example;
-  int64_t missing = 0;
-  for (const CaseGroup& group : groups) {
-    for (const CaptionCase& item : group.cases) {
-      const auto [entry, added] = at_hand.try_emplace(item.image.file.string(), false);
-      if (added) entry->second = data.has_image(item.image);
-      if (added && !entry->second && missing++ == 0) example = entry->first;
-    }
-  }
-  if (missing == 0) return std::nullopt;
+  const std::vector<EvalImage> images = distinct_files(groups);
+  const ImagesAtHand found = find_images(data, images);
+  if (found.complete()) return std::nullopt;
+  std::set<fs::path> at_hand;
+  for (const int64_t row : found.rows) at_hand.insert(images[static_cast<size_t>(row)].file);
   for (CaseGroup& group : groups) {
     std::erase_if(group.cases, [&](const CaptionCase& item) {
-      return !data.partial || !at_hand.at(item.image.file.string());
+      return !data.partial || !at_hand.contains(item.image.file);
     });
   }
-  std::string what = fmt::format("{} of {} images, such as {}", with_commas(missing),
-                                 with_commas(static_cast<int64_t>(at_hand.size())), example);
-  if (!data.image_tower) what += "; there is no image tower to read files with";
-  const std::string measured = partial_suffix(groups);
-  if (case_count(groups) > 0) what += "; measured without them" + measured;
+  std::string what = found.missing();
+  if (case_count(groups) > 0) what += "; measured without them" + partial_suffix(groups);
   return Lack{std::move(part), std::move(what), std::move(remedy)};
 }
 
@@ -160,11 +157,7 @@ int64_t case_count(std::span<const CaseGroup> groups) {
 }
 
 int64_t image_count(std::span<const CaseGroup> groups) {
-  std::set<fs::path> files;
-  for (const CaseGroup& group : groups) {
-    for (const CaptionCase& item : group.cases) files.insert(item.image.file);
-  }
-  return static_cast<int64_t>(files.size());
+  return static_cast<int64_t>(distinct_files(groups).size());
 }
 
 std::string partial_suffix(std::span<const CaseGroup> groups) {
@@ -255,6 +248,7 @@ void add_group_accuracies(const std::string& name, std::span<const CaseGroup> gr
 
 void add_examples(const std::string& name, std::span<const CaseGroup> groups,
                   std::span<const std::string_view> labels,
+                  std::span<const std::string_view> measures,
                   std::span<const std::vector<double>> similarities,
                   std::span<const double> margins, std::span<const double> percent,
                   Outcome& outcome) {
@@ -263,15 +257,19 @@ void add_examples(const std::string& name, std::span<const CaseGroup> groups,
     const std::string part =
         (group.name.empty() ? name : name + "." + group.name) + partial_suffix({&group, 1});
     for (const CaptionCase& item : group.cases) {
-      Json fields = {{"image", item.image.id}};
+      Example& example = outcome.examples.emplace_back();
+      example.part = part;
+      example.fields["image"] = item.image.id;
       if (item.image.crop) {
         const Box& box = *item.image.crop;
-        fields["crop"] = {box.x, box.y, box.width, box.height};
+        example.fields["crop"] = {box.x, box.y, box.width, box.height};
       }
-      for (size_t i = 0; i < labels.size(); ++i) fields[std::string(labels[i])] = item.captions[i];
-      fields["similarities"] = similarities[next];
-      outcome.examples.push_back(
-          {part, std::move(fields), margins[next], /*right=*/percent[next] > 0});
+      for (size_t i = 0; i < labels.size(); ++i)
+        example.fields[std::string(labels[i])] = item.captions[i];
+      for (size_t i = 0; i < measures.size(); ++i)
+        example.measured[std::string(measures[i])] = similarities[next][i];
+      example.score = margins[next];
+      example.right = percent[next] > 0;
       ++next;
     }
   }

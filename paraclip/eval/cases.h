@@ -102,10 +102,11 @@ void add_group_accuracies(const std::string& name, std::span<const CaseGroup> gr
                           std::span<const double> percent, double chance, Outcome& outcome);
 
 /// Adds an example for each case: part NAME.GROUP (NAME where the group has no name), its image and
-/// crop, its captions under `labels`, all `similarities`; the score is its margin, and it is right
-/// where its `percent` is above 0.
+/// crop, its captions under `labels`, its similarities under `measures`; the score is its margin,
+/// and it is right where its `percent` is above 0.
 void add_examples(const std::string& name, std::span<const CaseGroup> groups,
                   std::span<const std::string_view> labels,
+                  std::span<const std::string_view> measures,
                   std::span<const std::vector<double>> similarities,
                   std::span<const double> margins, std::span<const double> percent,
                   Outcome& outcome);

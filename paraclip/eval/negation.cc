@@ -156,8 +156,9 @@ class Negation final : public Benchmark {
       outcome.examples.push_back({.part = metric_name("accuracy", source.name),
                                   .fields = {{"caption", triple.caption},
                                              {"paraphrase", triple.paraphrase},
-                                             {"negation", triple.negation},
-                                             {"similarities", {paraphrase[i], negation[i]}}},
+                                             {"negation", triple.negation}},
+                                  .measured = {{"cos(caption, paraphrase)", paraphrase[i]},
+                                               {"cos(caption, negation)", negation[i]}},
                                   .score = margin,
                                   .right = margin > 0});
     }

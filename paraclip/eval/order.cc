@@ -4,6 +4,7 @@
 #include "paraclip/clip/character_class.h"
 #include "paraclip/clip/text_cleaning.h"
 #include "paraclip/eval/cases.h"
+#include "paraclip/eval/images_at_hand.h"
 #include "paraclip/eval/registry.h"
 #include "paraclip/io/jsonl.h"
 
@@ -21,6 +22,10 @@ constexpr size_t kWords = 30;
 constexpr std::array<std::string_view, 5> kOptions = {
     "original", "nouns_and_adjectives_shuffled", "all_but_nouns_and_adjectives_shuffled",
     "shuffled_within_trigrams", "trigrams_shuffled"};
+constexpr std::array<std::string_view, 5> kMeasures = {
+    "cos(image, original)", "cos(image, nouns_and_adjectives_shuffled)",
+    "cos(image, all_but_nouns_and_adjectives_shuffled)", "cos(image, shuffled_within_trigrams)",
+    "cos(image, trigrams_shuffled)"};
 
 // Two and more characters of white space in a row become one blank.
 std::string collapse_runs(std::string_view text) {
@@ -63,8 +68,9 @@ CaseGroup read_cases(const fs::path& path, const fs::path& images) {
   JsonlReader reader(path);
   for (Json record; reader.next(record);) {
     CaptionCase& added = group.cases.emplace_back();
-    added.image.file = images / filled_string(record, "image", reader.where());
-    added.image.id = added.image.file.filename().string();
+    const fs::path image = filled_string(record, "image", reader.where());
+    added.image.id = image.filename().string();
+    added.image.file = images / added.image.id;
     added.captions = read_options(record, reader.where());
   }
   if (group.cases.empty()) fail(ErrorKind::kData, "{} holds no cases", path.string());
@@ -117,7 +123,7 @@ class Order final : public Benchmark {
     outcome.metrics.push_back({.name = "accuracy.strict" + suffix,
                                .statistic = mean_statistic(percent_right(margins)),
                                .chance = 20});
-    add_examples("accuracy", groups, kOptions, similarities, margins, percent, outcome);
+    add_examples("accuracy", groups, kOptions, kMeasures, similarities, margins, percent, outcome);
     return outcome;
   }
 
@@ -126,9 +132,9 @@ class Order final : public Benchmark {
 };
 
 LoadedBenchmark load(const BenchmarkData& data, const fs::path& file, const fs::path& images,
-                     std::string_view images_name) {
+                     const std::string& images_name) {
   LoadedBenchmark loaded;
-  const fs::path path = data.folder / file;
+  const fs::path path = data.folder / file, folder = data.folder / images;
   if (auto lack = lack_of_files(
           "accuracy", {path},
           R"(make it with ARO's code (github.com/mertyg/vision-language-models-are-bows): a line )"
@@ -136,9 +142,9 @@ LoadedBenchmark load(const BenchmarkData& data, const fs::path& file, const fs::
     loaded.lacks.push_back(std::move(*lack));
     return loaded;
   }
-  std::vector<CaseGroup> groups = {read_cases(path, data.folder / images)};
-  if (auto lack = keep_cases_with_images(groups, data, "accuracy",
-                                         fetch_remedy(images_name, data.folder / images)))
+  std::vector<CaseGroup> groups = {read_cases(path, folder)};
+  if (auto lack =
+          keep_cases_with_images(groups, data, "accuracy", image_remedy(data, folder, images_name)))
     loaded.lacks.push_back(std::move(*lack));
   if (case_count(groups) > 0) loaded.benchmark = std::make_unique<Order>(std::move(groups[0]));
   return loaded;
@@ -164,11 +170,11 @@ std::string order_caption(std::string_view text) {
 }
 
 LoadedBenchmark load_order_coco(const BenchmarkData& data) {
-  return load(data, "aro/coco_order.jsonl", "coco", "coco_val2014");
+  return load(data, "aro/coco_order.jsonl", "coco/val2014", "coco_val2014");
 }
 
 LoadedBenchmark load_order_flickr30k(const BenchmarkData& data) {
-  return load(data, "aro/flickr30k_order.jsonl", "flickr30k", "flickr30k");
+  return load(data, "aro/flickr30k_order.jsonl", "flickr30k/images", "flickr30k");
 }
 
 }  // namespace paraclip

@@ -173,11 +173,10 @@ void add_pairs(const StsTask& task, std::span<const double> golds,
     for (const StsPair& pair : subset.pairs) {
       outcome.examples.push_back(
           {.part = part,
-           .fields = {{"sentence1", pair.first},
-                      {"sentence2", pair.second},
-                      {"gold", pair.gold},
-                      {"similarity", similarities[i]}},
-           .score = -std::abs(by_gold[i] - by_similarity[i]) / static_cast<double>(golds.size())});
+           .fields = {{"sentence1", pair.first}, {"sentence2", pair.second}, {"gold", pair.gold}},
+           .measured = {{"cosine", similarities[i]}},
+           .score = -std::abs(by_gold[i] - by_similarity[i]) / static_cast<double>(golds.size()),
+           .right = false});
       ++i;
     }
   }

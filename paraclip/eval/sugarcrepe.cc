@@ -1,4 +1,5 @@
 #include "paraclip/eval/cases.h"
+#include "paraclip/eval/images_at_hand.h"
 #include "paraclip/eval/registry.h"
 
 #include <array>
@@ -9,6 +10,8 @@ namespace {
 constexpr std::array<std::string_view, 7> kSubsets = {
     "add_att", "add_obj", "replace_att", "replace_obj", "replace_rel", "swap_att", "swap_obj"};
 constexpr std::array<std::string_view, 2> kCaptions = {"caption", "negative_caption"};
+constexpr std::array<std::string_view, 2> kMeasures = {"cos(image, caption)",
+                                                       "cos(image, negative_caption)"};
 
 // SugarCrepe (Hsieh et al., NeurIPS 2023): a photo, its caption, and a caption that is false by one
 // object, attribute or relation.
@@ -41,7 +44,8 @@ class SugarCrepe final : public Benchmark {
     Outcome outcome;
     add_accuracies("accuracy", groups_, percent, /*chance=*/50, outcome);
     add_group_accuracies("accuracy", groups_, percent, /*chance=*/50, outcome);
-    add_examples("accuracy", groups_, kCaptions, similarities, margins, percent, outcome);
+    add_examples("accuracy", groups_, kCaptions, kMeasures, similarities, margins, percent,
+                 outcome);
     return outcome;
   }
 
@@ -61,8 +65,8 @@ LoadedBenchmark load_sugarcrepe(const BenchmarkData& data) {
   }
   const std::filesystem::path images = data.folder / "coco/val2017";
   std::vector<CaseGroup> groups = read_caption_groups(folder, kSubsets, kCaptions, images);
-  if (auto lack =
-          keep_cases_with_images(groups, data, "accuracy", fetch_remedy("coco_val2017", images)))
+  if (auto lack = keep_cases_with_images(groups, data, "accuracy",
+                                         image_remedy(data, images, "coco_val2017")))
     loaded.lacks.push_back(std::move(*lack));
   if (case_count(groups) > 0) loaded.benchmark = std::make_unique<SugarCrepe>(std::move(groups));
   return loaded;

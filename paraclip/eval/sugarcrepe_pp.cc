@@ -1,4 +1,5 @@
 #include "paraclip/eval/cases.h"
+#include "paraclip/eval/images_at_hand.h"
 #include "paraclip/eval/registry.h"
 
 #include <ATen/ATen.h>
@@ -10,6 +11,10 @@ namespace paraclip {
 namespace {
 
 constexpr std::array<std::string_view, 3> kCaptions = {"caption", "caption2", "negative_caption"};
+constexpr std::array<std::string_view, 3> kImageMeasures = {
+    "cos(image, caption)", "cos(image, caption2)", "cos(image, negative_caption)"};
+constexpr std::array<std::string_view, 3> kTextMeasures = {
+    "cos(caption, caption2)", "cos(caption, negative_caption)", "cos(caption2, negative_caption)"};
 
 // Of three similarities that are drawn alike, a given one is the largest (or the smallest) in a
 // third of all cases.
@@ -79,7 +84,8 @@ class SugarCrepePlusPlus final : public Benchmark {
     const std::vector<double> percent = percent_right(margins);
     add_accuracies("itt", with_images_, percent, kChance, outcome);
     add_group_accuracies("itt", with_images_, percent, kChance, outcome);
-    add_examples("itt", with_images_, kCaptions, similarities, margins, percent, outcome);
+    add_examples("itt", with_images_, kCaptions, kImageMeasures, similarities, margins, percent,
+                 outcome);
   }
 
   void add_text_only(Encoder& encoder, Outcome& outcome) const {
@@ -90,7 +96,7 @@ class SugarCrepePlusPlus final : public Benchmark {
     const std::vector<double> percent = percent_right(margins);
     add_accuracies("tot", texts_, percent, kChance, outcome);
     add_group_accuracies("tot", texts_, percent, kChance, outcome);
-    add_examples("tot", texts_, kCaptions, similarities, margins, percent, outcome);
+    add_examples("tot", texts_, kCaptions, kTextMeasures, similarities, margins, percent, outcome);
   }
 
   std::vector<CaseGroup> texts_;
@@ -111,8 +117,8 @@ LoadedBenchmark load_sugarcrepe_pp(const BenchmarkData& data) {
   std::vector<CaseGroup> texts =
       read_caption_groups(folder, kSugarCrepePlusPlusSubsets, kCaptions, images);
   std::vector<CaseGroup> with_images = texts;
-  if (auto lack =
-          keep_cases_with_images(with_images, data, "itt", fetch_remedy("coco_val2017", images)))
+  if (auto lack = keep_cases_with_images(with_images, data, "itt",
+                                         image_remedy(data, images, "coco_val2017")))
     loaded.lacks.push_back(std::move(*lack));
   loaded.benchmark = std::make_unique<SugarCrepePlusPlus>(std::move(texts), std::move(with_images));
   return loaded;

@@ -3,13 +3,13 @@
 #include "paraclip/base/file.h"
 #include "paraclip/eval/benchmark.h"
 #include "tests/eval/fake_encoder.h"
+#include "tests/eval/outcomes.h"
 #include "tests/support.h"
 
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <map>
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -18,12 +18,8 @@ namespace paraclip::test {
 /// The values of all metrics, every unit counted once, by name.
 inline std::map<std::string, double> values_of(const Outcome& outcome) {
   std::map<std::string, double> values;
-  for (const Metric& metric : outcome.metrics) {
-    const std::vector<int64_t>& strata = outcome.samples.at(metric.sample).strata;
-    const auto units = std::accumulate(strata.begin(), strata.end(), int64_t{0});
-    const std::vector<double> ones(static_cast<size_t>(units), 1.0);
-    EXPECT_TRUE(values.emplace(metric.name, metric.statistic(ones)).second) << metric.name;
-  }
+  for (const std::string& name : metric_names(outcome))
+    EXPECT_TRUE(values.emplace(name, value(outcome, name)).second) << name;
   return values;
 }
 

@@ -47,9 +47,12 @@ Json ranking(const std::vector<std::string>& arguments) {
   const at::Tensor top = top_k(queries, pool, k).indices;
   const int64_t* indices = top.const_data_ptr<int64_t>();
   const std::vector<Rank> ranks =
-      text_to_image_ranks(queries, pool, read_list<int64_t>(arguments[3]), pool.size(0));
+      text_to_image_ranks(queries, pool, read_list<int64_t>(arguments[3]));
   Json average_overlap = Json::array(), jaccard = Json::array();
-  for (const RankSimilarity& pair : paraphrased_retrieval(queries, paraphrases, pool, k)) {
+  std::vector<RowPair> pairs;
+  for (int64_t i = 0; i < queries.size(0); ++i) pairs.emplace_back(i, queries.size(0) + i);
+  const at::Tensor both = at::cat({queries, paraphrases});
+  for (const RankSimilarity& pair : paraphrased_retrieval(both, pairs, pool, k)) {
     average_overlap.push_back(pair.average_overlap);
     jaccard.push_back(pair.jaccard);
   }
@@ -59,7 +62,8 @@ Json ranking(const std::vector<std::string>& arguments) {
           {"recall", recall_percent(ranks, k)},
           {"median_rank", median_statistic(values)(std::vector<double>(values.size(), 1.0))},
           {"average_overlap", average_overlap},
-          {"jaccard", jaccard}};
+          {"jaccard", jaccard},
+          {"rank_correlation", rank_correlations(both, pairs, pool)}};
 }
 
 Json run(const std::vector<std::string>& arguments) {

@@ -22,7 +22,7 @@ class OrderTest : public test::BenchmarkFixture {
     std::string lines;
     for (const Item& item : items) {
       lines += dump_json({{"image", item.image}, {"options", item.options}}) + "\n";
-      write("coco/" + item.image, "");
+      write("coco/val2014/" + std::filesystem::path(item.image).filename().string(), "");
     }
     write("aro/coco_order.jsonl", lines);
   }

@@ -259,7 +259,7 @@ TEST_F(StsTest, ScoresExamplesByTheirPlaceInTheTask) {
   EXPECT_EQ(found, (Values{-0.75, -0.25, -0.375, -0.125}));
   EXPECT_EQ(outcome.examples[2].part, "sts13.headlines");
   EXPECT_EQ(outcome.examples[2].fields["sentence2"], "six");
-  EXPECT_EQ(outcome.examples[2].fields["similarity"], 0.2);
+  EXPECT_EQ(outcome.examples[2].measured["cosine"], 0.2);
   EXPECT_THROW(sts.measure(Values(3)), Error);
   EXPECT_THROW(sts.measure(Values(5)), Error);
 }
