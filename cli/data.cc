@@ -110,14 +110,14 @@ void define_data(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.footer(
       "list: what each benchmark needs, and what of it is there.\n"
-      "fetch: brings data sets from their public homes, checked, to where 'paraclip eval' looks;\n"
+      "fetch: brings data sets from their public homes, checked, to where 'eval' looks;\n"
       "a download that ends early goes on in the next run.");
   app.add_option("action", options->action, "list or fetch")
       ->required()
       ->option_text("list|fetch")
       ->check(CLI::IsMember({"list", "fetch"}).description(""));
   app.add_option("names", options->names, "Data sets to fetch")->option_text("[NAME...]");
-  app.add_option("--data", options->fetch.folder, "Folder of all benchmarks' data")
+  app.add_option("--data", options->fetch.folder, "Folder of all benchmarks' data (default: data)")
       ->option_text("DIR")
       ->capture_default_str();
   app.add_option("--mirror", options->fetch.mirror, "Address that has the files under their paths")

@@ -13,6 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kMissing = "missing";
+
 std::string url_of(const DataSource& source, const FetchOptions& options) {
   if (options.mirror.empty()) return source.url;
   return fmt::format("{}{}{}", options.mirror, options.mirror.ends_with('/') ? "" : "/",
@@ -158,19 +160,20 @@ class Fetch {
 std::string lack_of(const DataPlace& place, const fs::path& folder) {
   const fs::path path = folder / place.path;
   std::error_code ignored;
-  if (place.files == 0) return fs::is_regular_file(path, ignored) ? "" : "missing";
+  if (place.files == 0) return std::string(fs::is_regular_file(path, ignored) ? "" : kMissing);
   int64_t count = 0;
   for (fs::recursive_directory_iterator entry(path, ignored), end; !ignored && entry != end;
        entry.increment(ignored)) {
     count += entry->is_regular_file(ignored) ? 1 : 0;
   }
   if (count >= place.files) return "";
-  return count == 0 ? "missing" : fmt::format("{} of {} files", count, place.files);
+  return count == 0 ? std::string(kMissing) : fmt::format("{} of {} files", count, place.files);
 }
 
 std::string lack_of(const DataSource& source, const fs::path& folder) {
   for (const DataPlace& place : source.places) {
     const std::string lack = lack_of(place, folder);
+    if (lack == kMissing) return place.path;
     if (!lack.empty()) return fmt::format("{} ({})", place.path, lack);
   }
   if (!source.unpack.empty() || source.size < 0) return "";

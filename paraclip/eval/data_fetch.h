@@ -14,8 +14,8 @@ namespace paraclip {
 /// What `place` lacks in `folder`: empty if nothing, or "missing", "4,990 of 5,000 files".
 std::string lack_of(const DataPlace& place, const std::filesystem::path& folder);
 
-/// What `source` has yet to bring to `folder`, the first of it: as above, or a size that is not the
-/// catalogue's. Contents are not read.
+/// The first that `source` has yet to bring to `folder`: a path, and behind it what is there, or
+/// that its size is not the catalogue's. Empty if nothing. Contents are not read.
 std::string lack_of(const DataSource& source, const std::filesystem::path& folder);
 
 /// Which file to put where: a line for its place in `folder`, and lines with its address, size and
