@@ -101,7 +101,8 @@ LoadedBenchmark load_paraphrased_coco(const BenchmarkData& data) {
   for (const char* part : {"replace_att", "replace_obj", "replace_rel", "swap_att", "swap_obj"})
     files.push_back(data.folder / "sugar_crepe_pp" / fmt::format("{}.json", part));
   LoadedBenchmark loaded;
-  const bool have_pool = have_files({captions}, "paraclip data fetch coco_captions", loaded);
+  const bool have_pool =
+      have_files({captions}, "paraclip data fetch coco_captions_val2017", loaded);
   const bool have_pairs = have_files(files, "paraclip data fetch sugar_crepe_pp", loaded);
   if (!have_pool || !have_pairs) return loaded;
   const Numbering pool = images_of(read_caption_file(captions));

@@ -47,7 +47,8 @@ LoadedBenchmark load_retrieval_coco(const BenchmarkData& data) {
     return load_captions(data, karpathy, "karpathy_test", data.folder / "coco", "coco_val2014");
   LoadedBenchmark loaded;
   const std::string remedy = fmt::format(
-      "paraclip data fetch coco_captions, or put captions_val2017.json there; for the Karpathy "
+      "paraclip data fetch coco_captions_val2017, or put captions_val2017.json there; for the "
+      "Karpathy "
       "split put dataset_coco.json at {}",
       karpathy.string());
   if (!have_files({val2017}, remedy, loaded)) return loaded;
