@@ -148,8 +148,7 @@ bool keep_usable(const BenchmarkData& data, const CaptionTexts& texts, Task& tas
   const auto all = static_cast<int64_t>(task.pairs.size()),
              left = static_cast<int64_t>(kept.size());
   if (left < all) {
-    const std::string captions = fmt::format("put COCO's captions_val2014.json into {}",
-                                             (data.folder / "coco_captions_val2014").string());
+    const std::string captions = "paraclip data fetch karpathy";
     const std::string images = image_remedy(data, data.folder / "coco/val2014", "coco_val2014");
     lacks.push_back({task.name,
                      fmt::format("captions or images of {} of {} pairs", with_commas(all - left),

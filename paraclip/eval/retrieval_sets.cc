@@ -47,9 +47,9 @@ LoadedBenchmark load_retrieval_coco(const BenchmarkData& data) {
     return load_captions(data, karpathy, "karpathy_test", data.folder / "coco", "coco_val2014");
   LoadedBenchmark loaded;
   const std::string remedy = fmt::format(
-      "paraclip data fetch coco_captions_val2017, or put captions_val2017.json there; for the "
-      "Karpathy "
-      "split put dataset_coco.json at {}",
+      "paraclip data fetch coco_captions_val2017; for the split that most papers use, paraclip "
+      "data "
+      "fetch karpathy, which gives {}",
       karpathy.string());
   if (!have_files({val2017}, remedy, loaded)) return loaded;
   return load_captions(data, val2017, "val2017", data.folder / "coco/val2017", "coco_val2017");
@@ -62,8 +62,8 @@ LoadedBenchmark load_retrieval_flickr30k(const BenchmarkData& data) {
   if (is_file(karpathy)) return load_captions(data, karpathy, "karpathy_test", images, "");
   LoadedBenchmark loaded;
   const std::string remedy = fmt::format(
-      "put the test captions there (CSV with the columns image, caption), or Karpathy's "
-      "dataset_flickr30k.json at {}",
+      "paraclip data fetch flickr30k, which gives {}, or put the test captions there (CSV with the "
+      "columns image, caption)",
       karpathy.string());
   if (!have_files({csv}, remedy, loaded)) return loaded;
   return load_captions(data, csv, "csv", images, "");
