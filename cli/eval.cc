@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -94,6 +95,19 @@ SuiteReport evaluate(EvalOptions& options) {
   return report;
 }
 
+// A run that measured nothing is no success, whatever it could say of the reasons.
+void check_something_ran(const SuiteReport& report) {
+  const auto ran = [](const BenchmarkResult& benchmark) { return !benchmark.metrics.empty(); };
+  if (std::any_of(report.benchmarks.begin(), report.benchmarks.end(), ran)) return;
+  std::string reasons;
+  for (const BenchmarkResult& benchmark : report.benchmarks) {
+    for (const Lack& lack : benchmark.lacks)
+      reasons += fmt::format("\n  {}, {}: missing {}; {}", benchmark.name, lack.part, lack.what,
+                             lack.remedy);
+  }
+  fail(ErrorKind::kData, "nothing could be measured:{}", reasons);
+}
+
 void run(const CLI::App& app, EvalOptions& options) {
   apply_common_options(options.common);
   if (options.list) return print_benchmarks();
@@ -112,6 +126,7 @@ void run(const CLI::App& app, EvalOptions& options) {
   } else {
     print_report(report);
   }
+  check_something_ran(report);
 }
 
 }  // namespace

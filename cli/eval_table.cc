@@ -54,7 +54,8 @@ void print_lacks(const SuiteReport& report) {
       if (first) fmt::print("\nnot run:\n");
       first = false;
       const std::string part = lack.part.empty() ? "" : ", " + lack.part;
-      print_wrapped(fmt::format("  {}{}: {}; {}", benchmark.name, part, lack.what, lack.remedy), 4);
+      print_wrapped(
+          fmt::format("{}{}: missing {}; {}", benchmark.name, part, lack.what, lack.remedy), 4);
     }
   }
 }

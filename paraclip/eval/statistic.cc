@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <numeric>
 
@@ -43,14 +44,31 @@ std::vector<size_t> ascending(std::span<const double> values) {
   return order;
 }
 
+// Whether values differ.
+struct Extent {
+  double low = std::numeric_limits<double>::infinity();
+  double high = -std::numeric_limits<double>::infinity();
+
+  void add(double value) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  bool varies() const { return low < high; }
+};
+
 double correlation_percent(Weights weights, std::span<const double> x, std::span<const double> y) {
   double total = 0, mean_x = 0, mean_y = 0;
+  Extent extent_x, extent_y;
   for (size_t i = 0; i < x.size(); ++i) {
+    if (weights[i] == 0) continue;
+    extent_x.add(x[i]);
+    extent_y.add(y[i]);
     total += weights[i];
     mean_x += weights[i] * x[i];
     mean_y += weights[i] * y[i];
   }
-  if (total == 0) return 0;
+  // Told by the values: the sums below hold what rounding the means has left.
+  if (!extent_x.varies() || !extent_y.varies()) return 0;
   mean_x /= total;
   mean_y /= total;
   double xx = 0, yy = 0, xy = 0;
@@ -61,7 +79,7 @@ double correlation_percent(Weights weights, std::span<const double> x, std::span
     yy += weights[i] * dy * dy;
     xy += weights[i] * dx * dy;
   }
-  return xx > 0 && yy > 0 ? 100 * xy / std::sqrt(xx * yy) : 0;
+  return 100 * xy / (std::sqrt(xx) * std::sqrt(yy));
 }
 
 // Ranks of values that count several times: sorted once, ranked anew for any weights in one pass.

@@ -2,6 +2,7 @@
 
 #include "paraclip/eval/html.h"
 #include "paraclip/eval/html_chart.h"
+#include "paraclip/eval/images_at_hand.h"
 #include "paraclip/eval/suite_report_examples.h"
 
 #include <fmt/format.h>
@@ -78,17 +79,6 @@ Html metric_name(const MetricResult& metric, const std::string& benchmark) {
 }
 
 std::string percent(double confidence) { return fmt::format("{:.4g}\u00a0%", 100 * confidence); }
-
-// With a comma before each three digits.
-std::string grouped(int64_t count) {
-  const std::string digits = fmt::format("{}", count);
-  std::string words;
-  for (size_t i = 0; i < digits.size(); ++i) {
-    if (i > 0 && (digits.size() - i) % 3 == 0) words += ',';
-    words += digits[i];
-  }
-  return words;
-}
 
 std::string anchor(size_t benchmark) { return fmt::format("benchmark-{}", benchmark + 1); }
 
@@ -241,8 +231,8 @@ Html header(const SuiteReport& report, const std::vector<Row>& rows) {
   facts.push_back(
       {"Intervals",
        text(fmt::format("{}, bootstrap over examples within each subset, {} resamples, seed {}",
-                        percent(report.bootstrap.confidence), grouped(report.bootstrap.resamples),
-                        report.bootstrap.seed))});
+                        percent(report.bootstrap.confidence),
+                        with_commas(report.bootstrap.resamples), report.bootstrap.seed))});
   return element("header", content + html::definition_list(facts)) + Html::raw("\n");
 }
 
@@ -320,7 +310,7 @@ Html protocol(const BenchmarkResult& benchmark) {
   std::vector<std::pair<std::string, Html>> items;
   for (const auto& [part, rule] : benchmark.protocol) items.push_back({part, text(rule)});
   for (const auto& [name, count] : benchmark.counts) {
-    items.push_back({name, text(grouped(count))});
+    items.push_back({name, text(with_commas(count))});
   }
   if (items.empty()) return {};
   return element("h3", {{"class", "part"}}, text("Protocol and counts")) +
