@@ -37,6 +37,8 @@ struct EvalOptions {
 
 // What is to be run: what was asked for, else all that the data given are for.
 std::vector<BenchmarkEntry> entries_of(EvalOptions& options) {
+  std::erase(options.benchmarks,
+             "");  // What an effective config says of a list that was not given.
   if (options.benchmarks.empty()) {
     if (!options.data.folder.empty()) options.benchmarks.emplace_back("all");
     if (options.own_data()) options.benchmarks.emplace_back("own");

@@ -34,17 +34,29 @@ std::string range(const Interval& interval, const char* format) {
                      fmt::format(fmt::runtime(format), interval.high));
 }
 
+// A name of its column's width; a longer one on a line of its own.
+std::string name_cell(const std::string& name, size_t width) {
+  if (name.size() < width) return fmt::format("  {:<{}}", name, width);
+  fmt::print("  {}\n", name);
+  return std::string(width + 2, ' ');
+}
+
 void print_metric(const MetricResult& metric) {
   if (!metric.comparison) {
-    fmt::print("  {:<32}{:>8.2f}  {}\n", metric.name, metric.value.mean,
+    fmt::print("{}{:>8.2f}  {}\n", name_cell(metric.name, 32), metric.value.mean,
                range(metric.value, "{:.2f}"));
     return;
   }
   const Comparison& comparison = *metric.comparison;
-  fmt::print("  {:<28}{:>8.2f}{:>8.2f}{:>+8.2f}  {:<16}{:>6.3f}{}\n", metric.name,
+  fmt::print("{}{:>8.2f}{:>8.2f}{:>+8.2f}  {}", name_cell(metric.name, 28),
              comparison.baseline.mean, metric.value.mean, comparison.difference.mean,
-             range(comparison.difference, "{:+.2f}"), comparison.adjusted_p,
-             comparison.adjusted_p < kLevel ? " *" : "");
+             range(comparison.difference, "{:+.2f}"));
+  if (metric.headline) {
+    fmt::print("{:>{}.3f}{}", comparison.adjusted_p,
+               22 - range(comparison.difference, "{:+.2f}").size(),
+               comparison.adjusted_p < kLevel ? " *" : "");
+  }
+  fmt::print("\n");
 }
 
 void print_lacks(const SuiteReport& report) {
@@ -63,6 +75,8 @@ void print_lacks(const SuiteReport& report) {
 }  // namespace
 
 void print_report(const SuiteReport& report) {
+  const auto ran = std::count_if(report.benchmarks.begin(), report.benchmarks.end(),
+                                 [](const auto& one) { return !one.metrics.empty(); });
   const double percent = 100 * report.bootstrap.confidence;
   if (report.baseline.empty()) {
     fmt::print("{:<34}{:>8}  {:g} % interval\n", "", "value", percent);
@@ -74,14 +88,14 @@ void print_report(const SuiteReport& report) {
     if (benchmark.metrics.empty()) continue;
     fmt::print("{}\n", benchmark.title);
     for (const MetricResult& metric : benchmark.metrics) {
-      if (metric.headline) print_metric(metric);
+      if (metric.headline || ran == 1) print_metric(metric);
     }
   }
   if (!report.baseline.empty()) {
     fmt::print("\n");
     print_wrapped(
-        fmt::format("p: paired bootstrap, {} resamples, after Holm's adjustment for all rows above "
-                    "(* below {:g}).",
+        fmt::format("p: of headline metrics, by the paired bootstrap with {} resamples, adjusted "
+                    "after Holm for their number; * below {:g}.",
                     report.bootstrap.resamples, kLevel),
         3);
   }
