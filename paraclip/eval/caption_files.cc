@@ -3,7 +3,7 @@
 #include "paraclip/base/error.h"
 #include "paraclip/base/json.h"
 #include "paraclip/embed/tar_source.h"
-#include "paraclip/eval/csv.h"
+#include "paraclip/io/csv.h"
 #include "paraclip/io/tar.h"
 #include "paraclip/io/tsv.h"
 

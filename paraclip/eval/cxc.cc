@@ -6,7 +6,7 @@
 #include "paraclip/base/error.h"
 #include "paraclip/base/random.h"
 #include "paraclip/eval/caption_files.h"
-#include "paraclip/eval/csv.h"
+#include "paraclip/io/csv.h"
 #include "paraclip/eval/images_at_hand.h"
 #include "paraclip/eval/numbering.h"
 #include "paraclip/eval/pool_files.h"

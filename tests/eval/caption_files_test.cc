@@ -1,7 +1,7 @@
 #include "paraclip/eval/caption_files.h"
 
 #include "paraclip/base/file.h"
-#include "paraclip/eval/csv.h"
+#include "paraclip/io/csv.h"
 #include "paraclip/io/tar.h"
 #include "tests/base/expect_error.h"
 #include "tests/support.h"

@@ -1,4 +1,4 @@
-#include "paraclip/eval/csv.h"
+#include "paraclip/io/csv.h"
 
 #include "paraclip/base/error.h"
 
