@@ -183,7 +183,7 @@ class Unpacker {
       }
       file.write(static_cast<const char*>(block), length, offset);
       done_ += static_cast<int64_t>(length);
-      progress_(done_);
+      if (progress_) progress_(done_);
     }
   }
 

@@ -24,7 +24,8 @@ struct UnpackLimits {
 /// first rule that fits counts, other members are passed over. Files appear one by one, but only
 /// after the whole archive has been read without a fault: until then they lie in
 /// `folder`/.unpacking.tmp, which is removed in any case. Files of the same name are replaced,
-/// others left alone. `progress` is told the bytes unpacked. Returns the number of files.
+/// others left alone. `progress`, unless empty, is told the bytes unpacked. Returns the number of
+/// files.
 ///
 /// Throws kData, having written nothing, for an archive that is damaged, holds a member with an
 /// absolute name or a name that leads upward, a link or a device, or two members for one file,
