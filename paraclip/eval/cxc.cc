@@ -6,11 +6,11 @@
 #include "paraclip/base/error.h"
 #include "paraclip/base/random.h"
 #include "paraclip/eval/caption_files.h"
-#include "paraclip/io/csv.h"
 #include "paraclip/eval/images_at_hand.h"
 #include "paraclip/eval/numbering.h"
 #include "paraclip/eval/pool_files.h"
 #include "paraclip/eval/registry.h"
+#include "paraclip/io/csv.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
