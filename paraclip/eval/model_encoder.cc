@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <unordered_set>
 #include <utility>
 
@@ -26,21 +27,36 @@ namespace fs = std::filesystem;
 constexpr size_t kTextBlock = 2048;
 constexpr size_t kImageBlock = 32;
 
-struct KeyHash {
-  size_t operator()(const VectorStore::Key& key) const { return key.first; }
-};
-using KeySet = std::unordered_set<VectorStore::Key, KeyHash>;
+using KeySet = std::unordered_set<VectorStore::Key, VectorStore::KeyHash>;
 
 fs::path cache_file(const fs::path& folder, const std::string& name) {
   return folder.empty() ? fs::path() : folder / (name + ".vectors");
 }
 
-void add_rows(VectorStore& store, std::span<const VectorStore::Key> keys, const at::Tensor& rows) {
-  const at::Tensor values = rows.contiguous();
-  for (size_t i = 0; i < keys.size(); ++i) {
-    const float* row = values.const_data_ptr<float>() + static_cast<int64_t>(i) * store.width();
-    store.add(keys[i], {row, static_cast<size_t>(store.width())});
+// Adds the vectors that `keys` name: rows begin to end of what `encode(begin, end)` gives, `block`
+// at a time. What is done when a stop is asked for is kept.
+template <class Encode>
+void add_vectors(VectorStore& store, std::span<const VectorStore::Key> keys, size_t block,
+                 const std::string& unit, const ProgressCallback& progress, const Encode& encode) {
+  for (size_t begin = 0; begin < keys.size(); begin += block) {
+    if (stop_requested()) {
+      store.save();
+      fail(ErrorKind::kInterrupted, "evaluation was stopped");
+    }
+    const size_t end = std::min(begin + block, keys.size());
+    const at::Tensor rows = encode(begin, end).contiguous();
+    const float* row = rows.template const_data_ptr<float>();
+    for (size_t i = begin; i < end; ++i, row += store.width())
+      store.add(keys[i], {row, static_cast<size_t>(store.width())});
+    if (progress) {
+      progress({.label = "encode " + unit,
+                .unit = unit,
+                .done = static_cast<int64_t>(end),
+                .total = static_cast<int64_t>(keys.size()),
+                .detail = {}});
+    }
   }
+  store.save();
 }
 
 // The images of a block as the tower takes them.
@@ -108,52 +124,36 @@ std::string ImageVectors::identity(const EvalImage& image) const {
                      box.x, box.y, box.width, box.height);
 }
 
-void ImageVectors::compute(std::span<const EvalImage> images) {
-  for (size_t start = 0; start < images.size(); start += kImageBlock) {
-    if (stop_requested()) {
-      store_.save();
-      fail(ErrorKind::kInterrupted, "evaluation was stopped");
-    }
-    const auto block = images.subspan(start, std::min(kImageBlock, images.size() - start));
-    std::vector<VectorStore::Key> keys;
-    for (const EvalImage& image : block) keys.push_back(VectorStore::key_of(identity(image)));
-    add_rows(store_, keys, model_->encode(read_pixels(block, model_->preprocessing())));
-    if (progress_) {
-      progress_({.label = "encode images",
-                 .unit = "images",
-                 .done = static_cast<int64_t>(start + block.size()),
-                 .total = static_cast<int64_t>(images.size()),
-                 .detail = {}});
-    }
-  }
-  store_.save();
-}
-
 at::Tensor ImageVectors::encode(std::span<const EvalImage> images) {
-  const auto embedded = [this](const EvalImage& image) {
-    return embeddings_ != nullptr && !image.crop ? embeddings_->row(image.id) : std::nullopt;
-  };
+  std::vector<std::optional<int64_t>> embedded(images.size());
+  std::vector<VectorStore::Key> keys(images.size()), new_keys;
   std::vector<EvalImage> missing;
   KeySet asked;
-  for (const EvalImage& image : images) {
-    if (embedded(image)) continue;
+  for (size_t i = 0; i < images.size(); ++i) {
+    const EvalImage& image = images[i];
+    if (embeddings_ != nullptr && !image.crop) embedded[i] = embeddings_->row(image.id);
+    if (embedded[i]) continue;
     if (!model_) {
       fail(ErrorKind::kUsage,
            "the image '{}' is not in the image embeddings and the model has no image tower to "
            "encode it with; expected embeddings of all images, or a model with an image tower",
            image.id);
     }
-    const VectorStore::Key key = VectorStore::key_of(identity(image));
-    if (!store_.find(key) && asked.insert(key).second) missing.push_back(image);
+    keys[i] = VectorStore::key_of(identity(image));
+    if (store_.find(keys[i]) || !asked.insert(keys[i]).second) continue;
+    missing.push_back(image);
+    new_keys.push_back(keys[i]);
   }
-  compute(missing);
+  add_vectors(store_, new_keys, kImageBlock, "images", progress_, [&](size_t begin, size_t end) {
+    return model_->encode(
+        read_pixels(std::span(missing).subspan(begin, end - begin), model_->preprocessing()));
+  });
   at::Tensor result = at::empty({static_cast<int64_t>(images.size()), width_}, at::kFloat);
-  for (size_t i = 0; i < images.size(); ++i) {
-    const auto row = embedded(images[i]);
-    const at::Tensor vector =
-        row ? embeddings_->rows({&*row, 1})
-            : store_.rows(std::array{*store_.find(VectorStore::key_of(identity(images[i])))});
-    result[static_cast<int64_t>(i)] = vector[0];
+  float* target = result.mutable_data_ptr<float>();
+  for (size_t i = 0; i < images.size(); ++i, target += width_) {
+    const at::Tensor vector = embedded[i] ? embeddings_->rows({&*embedded[i], 1})
+                                          : store_.rows(std::array{*store_.find(keys[i])});
+    std::copy_n(vector.const_data_ptr<float>(), width_, target);
   }
   return result;
 }
@@ -182,24 +182,12 @@ at::Tensor ModelEncoder::encode_texts(const std::vector<std::string>& texts) {
     missing.push_back(text);
     new_keys.push_back(keys.back());
   }
-  for (size_t start = 0; start < missing.size(); start += kTextBlock) {
-    if (stop_requested()) {
-      store_.save();
-      fail(ErrorKind::kInterrupted, "evaluation was stopped");
-    }
-    const size_t count = std::min(kTextBlock, missing.size() - start);
-    const auto first = missing.begin() + static_cast<std::ptrdiff_t>(start);
-    add_rows(store_, std::span(new_keys).subspan(start, count),
-             model_->encode({first, first + static_cast<std::ptrdiff_t>(count)}));
-    if (progress_) {
-      progress_({.label = "encode texts",
-                 .unit = "texts",
-                 .done = static_cast<int64_t>(start + count),
-                 .total = static_cast<int64_t>(missing.size()),
-                 .detail = {}});
-    }
-  }
-  store_.save();
+  add_vectors(store_, new_keys, kTextBlock, "texts", progress_, [&](size_t begin, size_t end) {
+    const auto texts_at = [&](size_t i) {
+      return missing.begin() + static_cast<std::ptrdiff_t>(i);
+    };
+    return model_->encode({texts_at(begin), texts_at(end)});
+  });
   std::vector<int64_t> rows;
   for (const VectorStore::Key& key : keys) rows.push_back(*store_.find(key));
   return store_.rows(rows);

@@ -33,7 +33,6 @@ class ImageVectors {
 
  private:
   std::string identity(const EvalImage& image) const;
-  void compute(std::span<const EvalImage> images);
 
   const ImageEmbeddings* embeddings_;
   std::unique_ptr<ImageModel> model_;

@@ -25,6 +25,9 @@ class VectorStore {
     uint64_t first = 0, second = 0;
     bool operator==(const Key&) const = default;
   };
+  struct KeyHash {
+    size_t operator()(const Key& key) const { return key.first; }
+  };
   static Key key_of(std::string_view content);
 
   /// Vectors of `width` numbers. Reads those in `file` if it is not empty and there is one: a file
@@ -47,10 +50,6 @@ class VectorStore {
   int64_t width() const { return width_; }
 
  private:
-  struct KeyHash {
-    size_t operator()(const Key& key) const { return key.first; }
-  };
-
   size_t record_bytes() const;
   bool load();
 
